@@ -1,0 +1,52 @@
+# RouterFleet. `make help` lists what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES := proto services/common services/poller services/writer services/firmware services/gateway services/simulator services/cli
+PROTO := proto/fleet/v1/events.proto
+TEST_WORKERS ?= 2
+
+help: ## Show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.installed ## Create .venv with every pinned dependency and the packages
+
+$(VENV)/.installed: requirements.lock $(addsuffix /pyproject.toml,$(PACKAGES))
+	@tools/setup-venv "$(VENV)" $(PACKAGES)
+	@touch $@
+
+demo: setup ## Run the whole system here: 101 simulated routers, all services, a live page
+	@$(BIN)/routerfleet demo $(ARGS)
+
+test: setup ## Run every test of this machine's tier (under 10 minutes)
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup $(ARGS)
+
+lint: setup ## Style, layers, dependencies, contract lint
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+	@$(BIN)/buf lint proto
+
+typecheck: setup ## basedpyright in pyright's strict mode over source and tests
+	@$(BIN)/basedpyright --level error
+
+generate: setup ## Make the generated files anew
+	@$(BIN)/python tools/generate.py
+
+verify-generated: generate ## Fail when a committed generated file differs
+	@git diff --exit-code --stat -- proto/src/fleet_contracts/gen
+
+bench: setup ## Measure the figures, print a table, write .bench/results.json (ONLY=poller for a part)
+	@$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
+
+lock: ## Pin all dependencies anew in requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url \
+	  --no-header $(addprefix --no-emit-package ,fleet-contracts fleet-common fleet-poller fleet-writer fleet-firmware fleet-gateway fleet-simulator fleet-cli routerfleet-workspace) \
+	  $(addsuffix /pyproject.toml,$(PACKAGES)) --group dev -o requirements.lock
+
+clean: ## Remove the environment, caches and the demo's data
+	@rm -rf $(VENV) .demo .bench .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help setup demo test lint typecheck generate verify-generated bench lock clean

@@ -1,0 +1,1 @@
+"""RouterFleet's event contracts: subjects, streams, codec, catalogue."""

@@ -1,0 +1,1 @@
+"""What every RouterFleet service shares: settings, broker, telemetry, health, runtime."""

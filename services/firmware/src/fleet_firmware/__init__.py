@@ -1,0 +1,1 @@
+"""RouterFleet firmware-checker: advises on RouterOS upgrades."""

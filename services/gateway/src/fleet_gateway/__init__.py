@@ -1,0 +1,1 @@
+"""RouterFleet SSE gateway: streams events to browsers and curl."""

@@ -1,0 +1,1 @@
+"""RouterFleet poller-shard: reads routers over the RouterOS API and publishes events."""

@@ -1,0 +1,1 @@
+"""RouterFleet simulator: thousands of RouterOS API devices in one process."""

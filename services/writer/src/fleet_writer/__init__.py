@@ -1,0 +1,1 @@
+"""RouterFleet metrics-writer: stores events in PostgreSQL exactly once."""
