@@ -1,0 +1,145 @@
+"""Events to bytes and back; what is not a valid event is rejected with its reason.
+
+Protobuf's parser accepts much that no producer of ours would send (empty bytes are
+an all-default message, a field of another type is dropped), so decoding checks what
+every reader relies on.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from google.protobuf.message import DecodeError
+
+from fleet_contracts.gen.fleet.v1.events_pb2 import Event
+from fleet_contracts.subjects import BadNameError, EventSubject, Kind, parse_subject
+
+SCHEMA_VERSION: Final = 1
+
+BODY_FIELD: Final[dict[Kind, str]] = {
+    Kind.STATUS: "status",
+    Kind.HEALTH: "health",
+    Kind.INTERFACES: "interfaces",
+    Kind.WIRELESS: "wireless",
+    Kind.FIRMWARE: "firmware",
+    Kind.INVENTORY: "inventory",
+    Kind.FIRMWARE_ADVICE: "firmware_advice",
+}
+"""The body's field in Event, by kind."""
+
+# 2020-01-01 and 2100-01-01: a slot outside is a broken clock or a broken producer, and
+# would open partitions nobody ever drops.
+_EARLIEST_SLOT_MS: Final = 1_577_836_800_000
+_LATEST_SLOT_MS: Final = 4_102_444_800_000
+_MAC_BYTES: Final = 6
+_MAX_ERROR_MESSAGE: Final = 200
+
+COUNTER_COLUMNS: Final = (
+    "rx_bytes_total",
+    "tx_bytes_total",
+    "rx_packets_total",
+    "tx_packets_total",
+    "rx_errors_total",
+    "tx_errors_total",
+    "rx_drops_total",
+    "tx_drops_total",
+    "tx_queue_drops_total",
+    "link_downs_total",
+)
+"""The counter columns of Interfaces in the order of their field numbers (5, 6, …)."""
+
+
+class RejectedEventError(ValueError):
+    """A message that is not a valid event. Permanent: a redelivery will not mend it."""
+
+    def __init__(self, subject: str, reason: str) -> None:
+        super().__init__(f"{subject}: {reason}")
+        self.subject = subject
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedEvent:
+    """A valid event with the facts its subject carries."""
+
+    subject: EventSubject
+    event: Event
+
+
+def encode(event: Event) -> bytes:
+    """The payload. Sets the schema version; the caller has filled slot and one body."""
+    event.schema_version = SCHEMA_VERSION
+    return event.SerializeToString()
+
+
+def decode(subject: str, payload: bytes) -> DecodedEvent:
+    """Parse and check one message; raises RejectedEventError with a reason a person can act on."""
+    try:
+        parsed = parse_subject(subject)
+    except BadNameError as error:
+        raise RejectedEventError(subject, str(error)) from error
+    try:
+        event = Event.FromString(payload)
+    except DecodeError as error:
+        raise RejectedEventError(subject, "payload: not a fleet.v1.Event") from error
+    reason = _why_invalid(event, parsed.kind)
+    if reason is not None:
+        raise RejectedEventError(subject, reason)
+    return DecodedEvent(parsed, event)
+
+
+def _why_invalid(event: Event, kind: Kind) -> str | None:
+    if event.schema_version < 1:
+        return "schema_version: missing (at least 1)"
+    if not _EARLIEST_SLOT_MS <= event.slot_unix_ms < _LATEST_SLOT_MS:
+        return f"slot_unix_ms: {event.slot_unix_ms} is not between the years 2020 and 2100"
+    body = event.WhichOneof("body")
+    if body is None:
+        return f"body: missing (the subject says {kind.value})"
+    if body != BODY_FIELD[kind]:
+        return f"body: {body} under a subject that says {kind.value}"
+    match kind:
+        case Kind.INTERFACES:
+            return _why_invalid_interfaces(event)
+        case Kind.STATUS:
+            return _why_invalid_status(event)
+        case Kind.WIRELESS:
+            return _why_invalid_wireless(event)
+        case Kind.FIRMWARE_ADVICE:
+            return None if event.firmware_advice.verdict else "firmware_advice.verdict: missing"
+        case Kind.HEALTH | Kind.FIRMWARE | Kind.INVENTORY:
+            return None
+
+
+def _why_invalid_status(event: Event) -> str | None:
+    status = event.status
+    if not status.reachability:
+        return "status.reachability: missing"
+    if len(status.error_message) > _MAX_ERROR_MESSAGE:
+        return (
+            f"status.error_message: {len(status.error_message)} characters "
+            f"(at most {_MAX_ERROR_MESSAGE})"
+        )
+    return None
+
+
+def _why_invalid_interfaces(event: Event) -> str | None:
+    body = event.interfaces
+    count = len(body.ids)
+    if len(set(body.ids)) != count:
+        return "interfaces.ids: the same id twice"
+    for name in COUNTER_COLUMNS:
+        length = len(getattr(body, name))
+        if length not in {0, count}:
+            return f"interfaces.{name}: {length} values for {count} interfaces"
+    for name in ("running_bitmap", "disabled_bitmap"):
+        length = len(getattr(body, name))
+        if length != (count + 7) // 8:
+            return f"interfaces.{name}: {length} bytes for {count} interfaces"
+    return None
+
+
+def _why_invalid_wireless(event: Event) -> str | None:
+    for client in event.wireless.clients:
+        if len(client.mac_address) != _MAC_BYTES:
+            return f"wireless.clients.mac_address: {len(client.mac_address)} bytes (6)"
+    return None

@@ -1,0 +1,88 @@
+"""The columns of an Interfaces message, packed from rows and unpacked to rows.
+
+A total travels as value + 1 and 0 for "not given"; a column of zeros is only named,
+a column without any value is left out (see events.proto for why).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from fleet_contracts.codec import COUNTER_COLUMNS
+from fleet_contracts.gen.fleet.v1.events_pb2 import Interfaces
+
+_FIRST_COLUMN_FIELD: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceReading:
+    """One interface at one slot. `totals` runs parallel to COUNTER_COLUMNS; None is not given."""
+
+    id: int
+    running: bool
+    disabled: bool
+    totals: tuple[int | None, ...] = field(default=(None,) * len(COUNTER_COLUMNS))
+
+
+def pack(readings: Sequence[InterfaceReading], inventory_revision: int) -> Interfaces:
+    """The message for these readings, in their order."""
+    message = Interfaces(
+        ids=[reading.id for reading in readings],
+        running_bitmap=pack_bits([reading.running for reading in readings]),
+        disabled_bitmap=pack_bits([reading.disabled for reading in readings]),
+        inventory_revision=inventory_revision,
+    )
+    zero_columns = 0
+    for position, name in enumerate(COUNTER_COLUMNS):
+        column = [reading.totals[position] for reading in readings]
+        if not any(column):
+            if column and None not in column:
+                zero_columns |= 1 << (_FIRST_COLUMN_FIELD + position)
+                continue
+            if all(value is None for value in column):
+                continue
+        getattr(message, name).extend([0 if value is None else value + 1 for value in column])
+    message.zero_columns = zero_columns
+    return message
+
+
+def unpack_totals(message: Interfaces) -> list[list[int | None]]:
+    """One list for each of COUNTER_COLUMNS, parallel to `message.ids`."""
+    count = len(message.ids)
+    zero_columns = message.zero_columns
+    columns: list[list[int | None]] = []
+    for position, name in enumerate(COUNTER_COLUMNS):
+        values: Sequence[int] = getattr(message, name)
+        if values:
+            columns.append([value - 1 if value else None for value in values])
+        elif zero_columns >> (_FIRST_COLUMN_FIELD + position) & 1:
+            columns.append([0] * count)
+        else:
+            columns.append([None] * count)
+    return columns
+
+
+def unpack(message: Interfaces) -> list[InterfaceReading]:
+    """The readings of a valid message, in its order."""
+    totals = zip(*unpack_totals(message), strict=True)
+    running = unpack_bits(message.running_bitmap, len(message.ids))
+    disabled = unpack_bits(message.disabled_bitmap, len(message.ids))
+    return [
+        InterfaceReading(id_, up, off, row)
+        for id_, up, off, row in zip(message.ids, running, disabled, totals, strict=True)
+    ]
+
+
+def pack_bits(flags: Sequence[bool]) -> bytes:
+    """Flag n as bit n, least significant first; (n + 7) // 8 bytes."""
+    number = 0
+    for position, flag in enumerate(flags):
+        if flag:
+            number |= 1 << position
+    return number.to_bytes((len(flags) + 7) // 8, "little")
+
+
+def unpack_bits(bitmap: bytes, count: int) -> list[bool]:
+    """The first `count` flags."""
+    number = int.from_bytes(bitmap, "little")
+    return [bool(number >> position & 1) for position in range(count)]

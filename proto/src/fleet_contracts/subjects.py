@@ -1,0 +1,119 @@
+"""Names on the broker: subjects, message ids, streams and buckets.
+
+Tenant and device names are DNS-1123 labels, so each is one safe subject token,
+a safe part of a Kubernetes name and a safe file name.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NewType
+
+TenantId = NewType("TenantId", str)
+DeviceId = NewType("DeviceId", str)
+
+SUBJECT_ROOT = "fleet"
+LABEL_MAX_LENGTH = 63
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+class Kind(StrEnum):
+    """The kinds of events; the last token of a subject."""
+
+    STATUS = "status"
+    HEALTH = "health"
+    INTERFACES = "interfaces"
+    WIRELESS = "wireless"
+    FIRMWARE = "firmware"
+    INVENTORY = "inventory"
+    FIRMWARE_ADVICE = "firmware-advice"
+
+
+# One letter a kind: a message id travels with every message and every byte of it is stored.
+_ID_LETTER = {
+    Kind.STATUS: "s",
+    Kind.HEALTH: "h",
+    Kind.INTERFACES: "i",
+    Kind.WIRELESS: "w",
+    Kind.FIRMWARE: "f",
+    Kind.INVENTORY: "v",
+    Kind.FIRMWARE_ADVICE: "a",
+}
+_KIND_BY_TOKEN = {kind.value: kind for kind in Kind}
+
+
+class BadNameError(ValueError):
+    """A name or subject outside the contract; the message names the value and the rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventSubject:
+    """The three facts a subject carries."""
+
+    tenant: TenantId
+    device: DeviceId
+    kind: Kind
+
+    def __str__(self) -> str:
+        return f"{SUBJECT_ROOT}.{self.tenant}.{self.device}.{self.kind.value}"
+
+
+def check_label(value: str, field: str) -> str:
+    """Return `value` when it is a DNS-1123 label, else raise BadNameError naming `field`."""
+    if _LABEL.fullmatch(value) is None:
+        raise BadNameError(
+            f"{field}: {value!r} is not a DNS-1123 label "
+            f"(1 to {LABEL_MAX_LENGTH} of a-z, 0-9 and '-', not at either end)"
+        )
+    return value
+
+
+def tenant_id(value: str) -> TenantId:
+    """A checked tenant id."""
+    return TenantId(check_label(value, "tenant"))
+
+
+def device_id(value: str) -> DeviceId:
+    """A checked device id."""
+    return DeviceId(check_label(value, "device"))
+
+
+def parse_subject(subject: str) -> EventSubject:
+    """Split an event's subject; raises BadNameError when it is not one."""
+    tokens = subject.split(".")
+    if len(tokens) != 4 or tokens[0] != SUBJECT_ROOT:  # noqa: PLR2004 - root, tenant, device, kind
+        raise BadNameError(f"subject: {subject!r} is not fleet.<tenant>.<device>.<kind>")
+    kind = _KIND_BY_TOKEN.get(tokens[3])
+    if kind is None:
+        raise BadNameError(f"subject: {subject!r} has no known kind (one of {', '.join(Kind)})")
+    return EventSubject(tenant_id(tokens[1]), device_id(tokens[2]), kind)
+
+
+def tenant_subjects(tenant: TenantId) -> str:
+    """The subject filter of everything a tenant's stream holds."""
+    return f"{SUBJECT_ROOT}.{tenant}.>"
+
+
+def kind_subjects(tenant: TenantId, kind: Kind) -> str:
+    """The subject filter of one kind of all of a tenant's devices."""
+    return f"{SUBJECT_ROOT}.{tenant}.*.{kind.value}"
+
+
+def stream_name(tenant: TenantId) -> str:
+    """The tenant's stream."""
+    return f"FLEET_{tenant}"
+
+
+def message_id(device: DeviceId, kind: Kind, slot_unix_ms: int) -> str:
+    """The broker's de-duplication id: (device, kind, slot), unique within a tenant's stream.
+
+    A letter for the kind, the slot in base 36, a hyphen, the device. The slot part
+    holds no hyphen, so the first one splits the id.
+    """
+    digits: list[str] = []
+    rest = slot_unix_ms
+    while rest:
+        rest, digit = divmod(rest, 36)
+        digits.append(_BASE36[digit])
+    return f"{_ID_LETTER[kind]}{''.join(reversed(digits))}-{device}"
