@@ -23,6 +23,16 @@ class TrapError(Exception):
         self.category = category
 
 
+class CommandResult:
+    """The rows a command answers and the value of `=ret=` in its `!done`, if any."""
+
+    __slots__ = ("ret", "rows")
+
+    def __init__(self, rows: Sequence[Row] = (), ret: bytes | None = None) -> None:
+        self.rows = rows
+        self.ret = ret
+
+
 class Menu(Protocol):
     """One menu of one router, e.g. `/interface`. `now` is the router's time in Unix seconds."""
 
@@ -37,18 +47,9 @@ class Menu(Protocol):
 
     def run(self, command: str, arguments: Mapping[bytes, bytes], now: float) -> CommandResult:
         """Run any command but print, getall and listen (`monitor` gives one reading of each
-        item named in `numbers`, by index, name or .id). Raises TrapError when refused."""
+        item named in `numbers`, by index, name or .id). Raises TrapError when refused.
+        """
         ...
-
-
-class CommandResult:
-    """The rows a command answers and the value of `=ret=` in its `!done`, if any."""
-
-    __slots__ = ("ret", "rows")
-
-    def __init__(self, rows: Sequence[Row] = (), ret: bytes | None = None) -> None:
-        self.rows = rows
-        self.ret = ret
 
 
 class Router(Protocol):

@@ -1,0 +1,117 @@
+"""One simulated router without its menus: what it is, its parts, and what was changed on it."""
+
+from typing import NamedTuple
+
+from fleet_simulator.tables import Row
+from fleet_simulator.world.activity import Activity
+from fleet_simulator.world.boots import Boots
+from fleet_simulator.world.interface import Interface
+from fleet_simulator.world.load import Load
+from fleet_simulator.world.personality import Board, Personality, Version
+
+
+class Site(NamedTuple):
+    """A tenant's place: its devices share its wireless stations and its time zone.
+
+    `access_points` is how many access points roam among themselves; `utc_offset` in seconds.
+    """
+
+    tenant: str
+    seed: int
+    access_points: int
+    utc_offset: int
+    zone: str
+
+
+class Device:
+    """One router: fixed parts from its seed, and the little that commands have changed.
+
+    `tables` holds the writable tables that were written, path to rows; a table nobody wrote
+    is made from the seed whenever it is read. `cell` is the access point's place in its site.
+    """
+
+    __slots__ = (
+        "activity",
+        "board",
+        "boots",
+        "cell",
+        "identity",
+        "interfaces",
+        "last_change",
+        "load",
+        "name",
+        "password",
+        "personality",
+        "release",
+        "seed",
+        "site",
+        "started",
+        "tables",
+        "username",
+    )
+
+    def __init__(  # noqa: PLR0913 - a record put together in one place, plan.py
+        self,
+        *,
+        seed: int,
+        name: str,
+        site: Site,
+        cell: int,
+        personality: Personality,
+        board: Board,
+        release: Version,
+        activity: Activity,
+        interfaces: tuple[Interface, ...],
+        username: str,
+        password: str,
+        started: float,
+    ) -> None:
+        self.seed = seed
+        self.name = name
+        self.site = site
+        self.cell = cell
+        self.personality = personality
+        self.board = board
+        self.release = release
+        self.activity = activity
+        self.interfaces = interfaces
+        self.username = username
+        self.password = password
+        self.started = started
+        self.boots = Boots(seed)
+        self.load = Load(seed, activity, personality.load)
+        self.identity = name.encode()
+        self.last_change = started
+        self.tables: dict[str, list[Row]] | None = None
+
+    @property
+    def tenant(self) -> str:
+        """The tenant this router belongs to."""
+        return self.site.tenant
+
+    @property
+    def version(self) -> tuple[int, int, int]:
+        """RouterOS version as (major, minor, patch)."""
+        return self.release.triple
+
+    @property
+    def version_text(self) -> str:
+        """RouterOS version as packages print it: `7.20`, `7.16.1`."""
+        return self.release.text
+
+    @property
+    def major(self) -> int:
+        """RouterOS generation, 6 or 7."""
+        return self.release.major
+
+    def booted(self, now: float) -> float:
+        """Unix seconds of the last boot at or before `now`."""
+        return self.boots.last(now)
+
+    def reboot(self, now: float) -> None:
+        """Restart: uptime and counters begin anew at `now`."""
+        self.boots.reboot(now)
+
+    def local(self, now: float) -> float:
+        """`now` moved to the router's time zone, for printing dates."""
+        return now + self.site.utc_offset
