@@ -38,7 +38,7 @@ class Menu(Protocol):
 
     @property
     def commands(self) -> frozenset[str]:
-        """The commands this menu has: `print`, `getall`, `listen`, `monitor`, `add`, `set`, …"""
+        """The commands this menu has: `print`, `getall`, `listen`, `monitor`, `add`, `set`."""
         ...
 
     def rows(self, now: float) -> Sequence[Row]:
@@ -46,8 +46,10 @@ class Menu(Protocol):
         ...
 
     def run(self, command: str, arguments: Mapping[bytes, bytes], now: float) -> CommandResult:
-        """Run any command but print, getall and listen (`monitor` gives one reading of each
-        item named in `numbers`, by index, name or .id). Raises TrapError when refused.
+        """Run any command but print, getall and listen.
+
+        `monitor` gives one reading of each item named in `numbers`, by index, name or .id.
+        Raises TrapError when refused.
         """
         ...
 

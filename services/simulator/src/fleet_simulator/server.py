@@ -1,0 +1,248 @@
+"""Devices on the network: a listener each, faults that open and close them, the whole fleet."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from fleet_simulator.clock import VirtualClock
+from fleet_simulator.command import CommandReader
+from fleet_simulator.device import DEFAULT_MAX_SESSIONS, Device, FleetRouter, TlsMode
+from fleet_simulator.faults import FaultBook
+from fleet_simulator.session import Session
+
+_BACKLOG: Final = 128
+_TLS_HANDSHAKE_SECONDS: Final = 15.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a device listens and how it is to be reached there."""
+
+    address: str
+    port: int
+    tls: TlsMode = TlsMode.NONE
+    context: ssl.SSLContext | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What a client needs to know of one device."""
+
+    tenant: str
+    device: str
+    address: str
+    port: int
+    username: str
+    password: str = field(repr=False)
+    tls: TlsMode = TlsMode.NONE
+
+
+class Listener:
+    """One device's listening socket, opened and closed as its faults say."""
+
+    __slots__ = ("_loop", "_server", "device", "place")
+
+    def __init__(self, device: Device, place: Place, loop: asyncio.AbstractEventLoop) -> None:
+        self.device = device
+        self.place = place
+        self._loop = loop
+        self._server: asyncio.AbstractServer | None = None
+
+    @property
+    def listening(self) -> bool:
+        """Whether connecting is possible now."""
+        return self._server is not None
+
+    async def open(self) -> None:
+        """Bind and listen. Raises OSError naming the device when the place is taken."""
+        if self._server is not None:
+            return
+        place = self.place
+        raw = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            raw.setblocking(False)
+            raw.bind((place.address, place.port))
+        except OSError as error:
+            raw.close()
+            raise OSError(
+                error.errno,
+                f"{self.device.name} cannot listen on {place.address}:{place.port}: "
+                f"{error.strerror}",
+            ) from error
+        handshake = None if place.context is None else _TLS_HANDSHAKE_SECONDS
+        self._server = await self._loop.create_server(
+            self._session,
+            sock=raw,
+            backlog=_BACKLOG,
+            ssl=place.context,
+            ssl_handshake_timeout=handshake,
+        )
+
+    def close(self) -> None:
+        """Listen no more; open sessions go on."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    def _session(self) -> Session:
+        return Session(self.device, self._loop)
+
+
+class Simulator:
+    """A running fleet. Made by `running_simulator`; one event loop owns it."""
+
+    def __init__(
+        self,
+        listeners: Mapping[str, Listener],
+        clock: VirtualClock,
+        faults: FaultBook,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.clock = clock
+        self.faults = faults
+        self._listeners = listeners
+        self._loop = loop
+        self._started = time.monotonic()
+        self._window: asyncio.TimerHandle | None = None
+        self._changes: set[asyncio.Task[None]] = set()
+        faults.subscribe(self._apply)
+
+    @property
+    def devices(self) -> Mapping[str, Device]:
+        """All devices by name, with their ledgers, routers and sessions."""
+        return {name: listener.device for name, listener in self._listeners.items()}
+
+    @property
+    def listeners(self) -> Mapping[str, Listener]:
+        """All listeners by the device's name."""
+        return self._listeners
+
+    @property
+    def endpoints(self) -> Mapping[str, Endpoint]:
+        """Where and how to reach each device, by its name, in the order given."""
+        return {name: _endpoint(listener) for name, listener in self._listeners.items()}
+
+    def endpoint(self, device: str) -> Endpoint:
+        """One device's endpoint. KeyError for a name that is none."""
+        return _endpoint(self._listeners[device])
+
+    async def start(self) -> None:
+        """Listen for every device that is not offline."""
+        self._started = time.monotonic()
+        self._apply_rules()
+        for listener in self._listeners.values():
+            if not listener.device.closed:
+                await listener.open()
+
+    async def stop(self) -> None:
+        """Cut all sessions and listen no more; returns when the transports are gone."""
+        if self._window is not None:
+            self._window.cancel()
+        if self._changes:
+            await asyncio.wait(self._changes)
+        for listener in self._listeners.values():
+            listener.close()
+            listener.device.cut()
+        deadline = time.monotonic() + 5
+        while any(device.sessions for device in self.devices.values()):
+            if time.monotonic() > deadline:
+                _log.warning("sessions did not end in time")
+                return
+            await asyncio.sleep(0)
+
+    def _apply(self) -> None:
+        """The rules changed: follow them now, listeners within this turn of the loop."""
+        self._apply_rules()
+        task = self._loop.create_task(self._open_and_close())
+        self._changes.add(task)
+        task.add_done_callback(self._changes.discard)
+
+    def _apply_rules(self) -> None:
+        elapsed = time.monotonic() - self._started
+        for listener in self._listeners.values():
+            listener.device.use(self.faults.for_device(listener.device.name, elapsed))
+        if self._window is not None:
+            self._window.cancel()
+            self._window = None
+        moment = self.faults.next_change(elapsed)
+        if moment is not None:
+            self._window = self._loop.call_later(moment - elapsed, self._apply)
+
+    async def _open_and_close(self) -> None:
+        for listener in self._listeners.values():
+            if listener.device.closed:
+                listener.close()
+                continue
+            try:
+                await listener.open()
+            except OSError as error:
+                _log.error(
+                    "a device cannot come back; free its port",
+                    extra={"device": listener.device.name, "reason": str(error)},
+                )
+
+
+@asynccontextmanager
+async def running_simulator(
+    routers: Sequence[FleetRouter],
+    places: Sequence[Place],
+    *,
+    clock: VirtualClock | None = None,
+    faults: FaultBook | None = None,
+    max_sessions: int = DEFAULT_MAX_SESSIONS,
+    seed: int = 0,
+) -> AsyncGenerator[Simulator]:
+    """Serve each router at its place for as long as the block lasts.
+
+    The world's time is `clock` (real time from now on by default); `seed` decides on faults by
+    chance. Raises ValueError when names repeat or places do not suffice, OSError when a place is
+    taken; nothing is left listening then.
+    """
+    if len(routers) != len(places):
+        raise ValueError(f"{len(routers)} devices but {len(places)} places to listen")
+    loop = asyncio.get_running_loop()
+    clock = clock or VirtualClock(time.time())
+    reader = CommandReader()
+    listeners: dict[str, Listener] = {}
+    for router, place in zip(routers, places, strict=True):
+        if router.name in listeners:
+            raise ValueError(f"two devices are called {router.name}")
+        device = Device(
+            router,
+            clock=clock,
+            reader=reader,
+            monotonic=time.monotonic,
+            max_sessions=max_sessions,
+            seed=seed,
+        )
+        listeners[router.name] = Listener(device, place, loop)
+    simulator = Simulator(listeners, clock, faults or FaultBook(), loop)
+    try:
+        await simulator.start()
+        yield simulator
+    finally:
+        await simulator.stop()
+
+
+def _endpoint(listener: Listener) -> Endpoint:
+    router, place = listener.device.router, listener.place
+    return Endpoint(
+        router.tenant,
+        router.name,
+        place.address,
+        place.port,
+        router.username,
+        router.password,
+        place.tls,
+    )
