@@ -64,10 +64,12 @@ class NatsServer:
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 break
-            with contextlib.suppress(OSError):
-                with socket.create_connection(("127.0.0.1", self.port), timeout=1) as sock:
-                    if sock.recv(4) == b"INFO":
-                        return
+            with (
+                contextlib.suppress(OSError),
+                socket.create_connection(("127.0.0.1", self.port), timeout=1) as sock,
+            ):
+                if sock.recv(4) == b"INFO":
+                    return
             time.sleep(0.02)
         raise AssertionError(
             f"nats-server did not start:\n{(self.directory / 'nats.log').read_text()[-2000:]}"

@@ -1,0 +1,219 @@
+"""Device records and shard assignments in NATS key-value buckets.
+
+The operator (or the local runner) writes them; pollers watch them. Records carry
+the names of Secrets, never what is in them.
+"""
+
+import contextlib
+import time
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from nats.errors import Error as NatsError
+from nats.errors import TimeoutError as NatsTimeoutError
+from nats.js import JetStreamContext
+from nats.js.errors import KeyDeletedError, KeyNotFoundError
+from nats.js.kv import KV_DEL, KV_PURGE, KeyValue
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from fleet_common.fleet_spec import (
+    PLAIN_PORT,
+    TLS_PORT,
+    CadenceSpec,
+    DeviceSpec,
+    RouterFleet,
+    TlsMode,
+    TlsSpec,
+)
+from fleet_contracts.streams import ASSIGNMENTS_BUCKET, INVENTORY_BUCKET
+from fleet_contracts.subjects import DeviceId, TenantId
+
+_READ_TIMEOUT_SECONDS = 10.0
+
+
+class DeviceRecord(BaseModel):
+    """All a poller needs to know of one device; the fleet's defaults are filled in."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    tenant: str
+    device: str
+    address: str
+    port: int
+    credentials_secret: str
+    tls: TlsSpec
+    cadence: CadenceSpec
+    suspend: bool = False
+
+    @property
+    def tenant_id(self) -> TenantId:
+        """Typed tenant."""
+        return TenantId(self.tenant)
+
+    @property
+    def device_id(self) -> DeviceId:
+        """Typed device name."""
+        return DeviceId(self.device)
+
+    def key(self) -> str:
+        """The record's key in the inventory bucket."""
+        return f"{self.tenant}.{self.device}"
+
+
+class Assignment(BaseModel):
+    """The devices one shard owns. `revision` rises with every change of the tenant's shards."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    tenant: str
+    shard: str
+    revision: int
+    devices: tuple[str, ...]
+
+    def key(self) -> str:
+        """The assignment's key in the assignments bucket."""
+        return assignment_key(self.tenant, self.shard)
+
+
+@dataclass(frozen=True, slots=True)
+class Change[RecordT]:
+    """One change seen by a watch; `record` is None when the key was deleted or is unreadable."""
+
+    key: str
+    record: RecordT | None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CaughtUp:
+    """The watch has delivered everything that was there when it began."""
+
+
+def assignment_key(tenant: str, shard: str) -> str:
+    """Key of a shard's assignment."""
+    return f"{tenant}.{shard}"
+
+
+def device_records(fleet: RouterFleet) -> Iterator[DeviceRecord]:
+    """The fleet's devices with the fleet's defaults filled in."""
+    for device in fleet.spec.devices:
+        yield resolve_device(fleet, device)
+
+
+def resolve_device(fleet: RouterFleet, device: DeviceSpec) -> DeviceRecord:
+    """One device with the fleet's defaults filled in."""
+    tls = device.tls or fleet.spec.tls
+    credentials = device.credentials or fleet.spec.credentials
+    default_port = PLAIN_PORT if tls.mode is TlsMode.PLAIN else TLS_PORT
+    return DeviceRecord(
+        tenant=fleet.tenant,
+        device=device.name,
+        address=device.address,
+        port=device.port or default_port,
+        credentials_secret=credentials.secret_ref.name,
+        tls=tls,
+        cadence=fleet.spec.cadence,
+        suspend=device.suspend or fleet.spec.suspend,
+    )
+
+
+async def inventory_bucket(js: JetStreamContext) -> KeyValue:
+    """Bind to the inventory; raises nats' BucketNotFoundError until its owner declared it."""
+    return await js.key_value(INVENTORY_BUCKET)
+
+
+async def assignments_bucket(js: JetStreamContext) -> KeyValue:
+    """Bind to the assignments; raises nats' BucketNotFoundError until its owner declared it."""
+    return await js.key_value(ASSIGNMENTS_BUCKET)
+
+
+async def put_if_changed(bucket: KeyValue, key: str, record: BaseModel) -> bool:
+    """Write the record unless the bucket holds the same bytes; True when written."""
+    value = record.model_dump_json(by_alias=True).encode()
+    try:
+        entry = await bucket.get(key)
+    except (KeyNotFoundError, KeyDeletedError):
+        entry = None
+    if entry is not None and entry.value == value:
+        return False
+    await bucket.put(key, value)
+    return True
+
+
+async def replace_all(bucket: KeyValue, prefix: str, records: Mapping[str, BaseModel]) -> int:
+    """Make the keys under `prefix.` be exactly `records`; returns the number of writes."""
+    writes = 0
+    for key in await keys_under(bucket, prefix):
+        if key not in records:
+            await bucket.delete(key)
+            writes += 1
+    for key, record in records.items():
+        writes += await put_if_changed(bucket, key, record)
+    return writes
+
+
+async def keys_under(bucket: KeyValue, prefix: str) -> list[str]:
+    """The keys that begin with `prefix.`; nats-py's own filter matches anywhere in the key."""
+    watcher = await bucket.watch(  # pyright: ignore[reportUnknownMemberType] - nats-py's signature
+        f"{prefix}.>", ignore_deletes=True, meta_only=True
+    )
+    try:
+        keys: list[str] = []
+        while (entry := await _next_entry(watcher, _READ_TIMEOUT_SECONDS)) is not None:
+            keys.append(entry.key)
+        return keys
+    finally:
+        await watcher.stop()
+
+
+async def watch_records[RecordT: BaseModel](
+    bucket: KeyValue,
+    keys: str,
+    record_class: type[RecordT],
+    resync_seconds: float = 300.0,
+) -> AsyncGenerator[Change[RecordT] | CaughtUp]:
+    """All current records under `keys` (a subject filter), CaughtUp, then every change.
+
+    Ends after `resync_seconds`, so that a caller which watches anew and compares what it
+    has with what came before CaughtUp is level-triggered: a change missed while a
+    connection was half dead is repaired then. A record that cannot be read is a Change
+    with its error; the others go on. Raises nats errors, on which the caller waits and
+    watches anew. Close it with `contextlib.aclosing`.
+    """
+    watcher = await bucket.watch(keys)  # pyright: ignore[reportUnknownMemberType] - nats-py's signature
+    end = time.monotonic() + resync_seconds
+    try:
+        while (left := end - time.monotonic()) > 0:
+            try:
+                entry = await _next_entry(watcher, left)
+            except NatsTimeoutError:
+                return
+            if entry is None:
+                yield CaughtUp()
+            elif entry.operation in {KV_DEL, KV_PURGE}:
+                yield Change(entry.key, None)
+            else:
+                yield _parsed(entry.key, entry.value or b"", record_class)
+    finally:
+        # Without a connection there is no watch to end.
+        with contextlib.suppress(NatsError):
+            await watcher.stop()
+
+
+async def _next_entry(
+    watcher: KeyValue.KeyWatcher, timeout_seconds: float
+) -> KeyValue.Entry | None:
+    # Only stop() puts the sentinel in the queue that the declared type also allows.
+    return cast("KeyValue.Entry | None", await watcher.updates(timeout=timeout_seconds))
+
+
+def _parsed[RecordT: BaseModel](
+    key: str, value: bytes, record_class: type[RecordT]
+) -> Change[RecordT]:
+    try:
+        return Change(key, record_class.model_validate_json(value))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return Change(key, None, f"{where}: {first['msg']}")
