@@ -15,10 +15,12 @@ _PEAK_HOUR = 15.5
 class Activity:
     """The rhythm of one site: local time is `utc_offset` seconds ahead of UTC."""
 
-    __slots__ = ("_phase", "utc_offset")
+    __slots__ = ("_now", "_phase", "_value", "utc_offset")
 
     def __init__(self, utc_offset: int, peak_shift_hours: float) -> None:
         self.utc_offset = utc_offset
+        # The integral last asked for: all interfaces of a router ask at the same time.
+        self._now = self._value = math.nan
         # A sine peaks a quarter turn after its zero.
         self._phase = utc_offset - (_PEAK_HOUR + peak_shift_hours - 6.0) * 3600.0
 
@@ -34,12 +36,16 @@ class Activity:
 
     def integral(self, now: float) -> float:
         """Integral of `level`, in seconds of mean activity; rises with `now`."""
+        if now == self._now:
+            return self._value
         angle = (now + self._phase) % (7 * _DAY) * (_TWO_PI / _DAY)
-        return now - (_DAY / _TWO_PI) * (
+        value = now - (_DAY / _TWO_PI) * (
             _DAILY * math.cos(angle)
             + _HALF_DAILY / 2.0 * math.cos(2.0 * angle)
             + _WEEKLY * 7.0 * math.cos(angle / 7.0)
         )
+        self._now, self._value = now, value
+        return value
 
     def hour(self, now: float) -> float:
         """Local hour of the day, 0 to 24."""

@@ -13,12 +13,13 @@ from fleet_simulator.world.personality import Board, Personality, Version
 class Site(NamedTuple):
     """A tenant's place: its devices share its wireless stations and its time zone.
 
-    `access_points` is how many access points roam among themselves; `utc_offset` in seconds.
+    `stations` are the seeds of the wireless stations that roam among its access points,
+    stations.STATIONS_PER_CELL for each; `utc_offset` in seconds.
     """
 
     tenant: str
     seed: int
-    access_points: int
+    stations: tuple[int, ...]
     utc_offset: int
     zone: str
 

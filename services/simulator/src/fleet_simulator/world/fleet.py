@@ -10,6 +10,7 @@ from fleet_simulator.world.noise import between, pick, seed_of
 from fleet_simulator.world.personality import Personality
 from fleet_simulator.world.plan import interfaces_of
 from fleet_simulator.world.router import SimulatedRouter
+from fleet_simulator.world.stations import station_seeds
 
 _ZONES = (
     ("Europe/London", 0),
@@ -144,7 +145,7 @@ def _build(  # noqa: PLR0913 - the settings of both entries
 def _site(seed: int, tenant: str, access_points: int) -> Site:
     own = seed_of(seed, tenant)
     zone, offset = pick(own, 1, _ZONES)
-    return Site(tenant, own, access_points, offset, zone)
+    return Site(tenant, own, station_seeds(own, access_points), offset, zone)
 
 
 def _personality(name: str) -> Personality:

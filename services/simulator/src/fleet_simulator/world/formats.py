@@ -4,6 +4,8 @@ import time as _time
 
 TRUE = b"true"
 FALSE = b"false"
+ISO_DATES = 7
+"""The generation from which on dates are printed as in ISO 8601."""
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MINUTE, _HOUR, _DAY, _WEEK = 60, 3600, 86_400, 604_800
@@ -66,7 +68,7 @@ def date_and_time(now: float, major: int) -> tuple[bytes, bytes]:
     """The two halves of `date_time`, as `/system/clock` prints them."""
     t = _time.gmtime(now)
     clock = b"%02d:%02d:%02d" % (t.tm_hour, t.tm_min, t.tm_sec)
-    if major >= 7:
+    if major >= ISO_DATES:
         return b"%04d-%02d-%02d" % (t.tm_year, t.tm_mon, t.tm_mday), clock
     month = _MONTHS[t.tm_mon - 1].encode()
     return b"%s/%02d/%04d" % (month, t.tm_mday, t.tm_year), clock
@@ -79,5 +81,4 @@ def item_id(index: int) -> bytes:
 
 def mac_address(bits: int, vendor: int = 0x48A98A) -> bytes:
     """A MAC address: `vendor` (MikroTik's 48:A9:8A unless said) and the low 24 of `bits`."""
-    value = (vendor << 24) | (bits & 0xFF_FFFF)
-    return b":".join(b"%02X" % (value >> shift & 0xFF) for shift in range(40, -1, -8))
+    return ((vendor << 24) | (bits & 0xFF_FFFF)).to_bytes(6).hex(":").upper().encode()

@@ -26,6 +26,7 @@ class Interface:
         "_at_flap",
         "_boot",
         "_flap",
+        "_flaps",
         "_frozen",
         "_lost",
         "_start",
@@ -49,6 +50,8 @@ class Interface:
         "tag",
         "tx_rate",
         "tx_size",
+        "went_down",
+        "went_up",
     )
 
     def __init__(
@@ -73,9 +76,13 @@ class Interface:
         self.tx_size = 520 + mix(seed, 2) % 700
         self.flap_period = 0.0
         self.switched: Switched | None = None
+        # When the link last changed, as printed: it changes far more rarely than it is read.
+        self.went_down: Printed | None = None
+        self.went_up: Printed | None = None
         self._boot = math.nan
         self._start = (0.0, 0.0, 0.0)
         self._flap = NEVER
+        self._flaps = 0
         self._at_flap = (0.0, 0.0, 0.0)
         self._frozen: float | None = None
         self._lost = 0.0
@@ -98,7 +105,9 @@ class Interface:
         if self.flap_period:
             flap = self._flap_at(now)
             if flap.down > boot:
-                downs = flap.number - flaps_before(self.seed, boot, self.flap_period)
+                if boot != self._boot:
+                    self._begin(boot)
+                downs = flap.number - self._flaps
                 down = flap.down
                 if now >= flap.up:
                     up = max(up, flap.up)
@@ -150,6 +159,8 @@ class Interface:
         rx, tx = _bursts(self.seed, position / _BURST_SECONDS)
         self._boot = boot
         self._start = (position, rx, tx)
+        if self.flap_period:
+            self._flaps = flaps_before(self.seed, boot, self.flap_period)
 
     def _position(self, now: float) -> float:
         """Seconds of mean activity this interface has been working for, from any origin."""
@@ -171,6 +182,13 @@ class Interface:
             integral = self.activity.integral
             self._at_flap = (integral(flap.down), integral(flap.up), integral(flap.following))
         return flap
+
+
+class Printed(NamedTuple):
+    """A moment in Unix seconds and how the router prints it."""
+
+    moment: float
+    text: bytes
 
 
 class Switched(NamedTuple):

@@ -15,8 +15,7 @@ from fleet_simulator.world.interface import Interface
 from fleet_simulator.world.menu import MenuSpec
 from fleet_simulator.world.noise import mix
 from fleet_simulator.world.personality import Role
-from fleet_simulator.world.plan import REMOTE_CAPS
-from fleet_simulator.world.stations import Station, stations_at
+from fleet_simulator.world.stations import Station, roster, station_seeds
 
 _WRAP_32 = 0xFFFF_FFFF
 _LEGACY_MBPS = (6.5, 13.0, 19.5, 26.0, 39.0, 52.0, 58.5, 65.0, 72.2, 86.7)
@@ -36,17 +35,15 @@ def joined_stations(device: Device, now: float, role: Role = Role.RADIO) -> Iter
     radios = [interface for interface in device.interfaces if interface.role is role]
     if not radios:
         return
+    offset = device.site.utc_offset
     if role is Role.REMOTE_CAP:
+        seeds = station_seeds(device.seed, len(radios))
         for cell, radio in enumerate(radios):
             if not radio.disabled:
-                for station in stations_at(
-                    device.seed, REMOTE_CAPS, cell, device.activity, now, boot
-                ):
+                for station in roster(seeds, cell, offset, now, boot):
                     yield Joined(station, radio)
         return
-    site = device.site
-    cells = max(site.access_points, 1)
-    for station in stations_at(site.seed, cells, device.cell % cells, device.activity, now, boot):
+    for station in roster(device.site.stations, device.cell, offset, now, boot):
         wanted = "5ghz" if station.prefers_5ghz else "2ghz"
         radio = next((each for each in radios if each.band == wanted), radios[0])
         if not radio.disabled and station.joined <= now:
@@ -66,7 +63,7 @@ def wifi_rows(device: Device, now: float) -> Sequence[Row]:
 def _wireless_row(device: Device, joined: Joined, now: float) -> Row:
     station, interface = joined
     signal = station.signal(now)
-    sent, received = station.traffic(now)
+    sent, received, _, _ = station.traffic(now)
     tx_packets, rx_packets = sent // 940, received // 310
     if device.major < 7:
         sent, received = sent & _WRAP_32, received & _WRAP_32
@@ -112,9 +109,9 @@ def _wireless_row(device: Device, joined: Joined, now: float) -> Row:
 
 def _wifi_row(joined: Joined, now: float) -> Row:
     station, interface = joined
-    sent, received = station.traffic(now)
-    before = station.traffic(max(now - 2.0, station.joined))
-    quality = max(min(station.signal(now) + 90, 45), 4)
+    sent, received, tx_bps, rx_bps = station.traffic(now)
+    signal = station.signal(now)
+    quality = max(min(signal + 90, 45), 4)
     wide = interface.band == "5ghz"
     rate = quality * station.chains * (26_000_000 if wide else 6_300_000)
     return {
@@ -124,13 +121,13 @@ def _wifi_row(joined: Joined, now: float) -> Row:
         b"mac-address": station.mac,
         b"uptime": duration(now - station.joined),
         b"last-activity": duration_ms((mix(station.seed, int(now)) & 0x3FF) / 400.0),
-        b"signal": number(station.signal(now)),
+        b"signal": number(signal),
         b"tx-rate": number(rate),
         b"rx-rate": number(rate * 4 // 5),
         b"packets": b"%d,%d" % (sent // 940, received // 310),
         b"bytes": b"%d,%d" % (sent, received),
-        b"tx-bits-per-second": number((sent - before[0]) * 4),
-        b"rx-bits-per-second": number((received - before[1]) * 4),
+        b"tx-bits-per-second": number(tx_bps),
+        b"rx-bits-per-second": number(rx_bps),
         b"band": b"5ghz-ax" if wide else b"2ghz-ax",
         b"auth-type": b"wpa3-psk" if station.seed & 1 else b"wpa2-psk",
         b"authorized": TRUE,
