@@ -38,11 +38,11 @@ verify-generated: generate ## Fail when a committed generated file differs
 	@git diff --exit-code --stat -- proto/src/fleet_contracts/gen
 
 bench: setup ## Measure the figures, print a table, write .bench/results.json (ONLY=poller for a part)
-	@$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
+	@PYTHONPATH=tests $(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 lock: ## Pin all dependencies anew in requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url \
-	  --no-header $(addprefix --no-emit-package ,fleet-contracts fleet-common fleet-poller fleet-writer fleet-firmware fleet-gateway fleet-simulator fleet-cli routerfleet-workspace) \
+	  --custom-compile-command "make lock" $(addprefix --no-emit-package ,fleet-contracts fleet-common fleet-poller fleet-writer fleet-firmware fleet-gateway fleet-simulator fleet-cli routerfleet-workspace) \
 	  $(addsuffix /pyproject.toml,$(PACKAGES)) --group dev -o requirements.lock
 
 clean: ## Remove the environment, caches and the demo's data

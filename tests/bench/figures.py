@@ -1,0 +1,59 @@
+"""What each figure means, its unit and what it should reach."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One key of .bench/results.json."""
+
+    key: str
+    unit: str
+    better: Literal["more", "less"]
+    target: float | None
+    meaning: str
+
+    def met(self, value: float) -> bool | None:
+        """Whether the value reaches the target; None where there is none."""
+        if self.target is None:
+            return None
+        return value >= self.target if self.better == "more" else value <= self.target
+
+
+FIGURES: tuple[Figure, ...] = (
+    Figure(
+        "stored_bytes_per_poll",
+        "B",
+        "less",
+        800,
+        "stream bytes for one poll of a router with 10 interfaces, default cadences, "
+        "with its share of the rarer kinds",
+    ),
+    Figure(
+        "stored_bytes_per_poll_access_point",
+        "B",
+        "less",
+        None,
+        "the same for an access point: 2 radios, 6 clients",
+    ),
+    Figure("polls_per_core", "polls/s", "more", 1200, "polls of five kinds per CPU second"),
+    Figure("polls_ratio_to_librouteros", "x", "more", 5, "the same reads by stock librouteros = 1"),
+    Figure("poller_kb_per_idle_device", "KB", "less", 40, "resident memory of a connected device"),
+    Figure(
+        "poller_core_percent_101_devices", "%", "less", 1, "CPU of a shard, 101 devices at 60 s"
+    ),
+    Figure("simulator_mb_2000_devices", "MB", "less", 400, "2,000 routers in one process"),
+    Figure("simulator_polls_per_core", "polls/s", "more", None, "polls answered per CPU second"),
+    Figure("writer_rows_per_second", "rows/s", "more", None, "rows from NATS to PostgreSQL"),
+    Figure("writer_ratio_to_copy", "x", "more", 0.5, "raw asyncpg COPY of the same rows = 1"),
+    Figure("sse_deliveries_per_core_raw", "1/s", "more", 40_000, "500 clients, every event"),
+    Figure("sse_deliveries_per_core_coalesced", "1/s", "more", 120_000, "500 clients, coalesced"),
+    Figure("sse_p99_ms", "ms", "less", 250, "publish to client, 500 clients, 100 events/s"),
+    Figure("sse_kb_per_client", "KB", "less", 15, "resident memory of an idle client"),
+)
+
+
+def figure(key: str) -> Figure | None:
+    """The figure of a key, if it is one of the listed."""
+    return next((entry for entry in FIGURES if entry.key == key), None)
