@@ -27,6 +27,7 @@ lint: setup ## Style, layers, dependencies, contract lint
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
 	@$(BIN)/buf lint proto
+	@for package in $(PACKAGES); do (cd $$package && $(CURDIR)/$(BIN)/deptry --no-ansi src >.deptry 2>&1 || { echo $$package; cat .deptry; rm .deptry; exit 1; }; rm .deptry) || exit 1; done
 
 typecheck: setup ## basedpyright in pyright's strict mode over source and tests
 	@$(BIN)/basedpyright --level error
