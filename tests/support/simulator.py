@@ -5,7 +5,7 @@ Use the `simulator` fixture (two devices of a known content) or `simulate(...)` 
     async with simulate(fixed_router("core-1"), fixed_router("old-1", version=(6, 40, 9))) as sim:
         endpoint = sim.endpoint("core-1")          # address, port, username, password, tls
         sim.faults.add(FaultRule(Fault.STALL_INSIDE, devices=("core-1",)))
-        sim.devices["core-1"].ledger.polls         # what the device really answered
+        sim.device("core-1").ledger.polls          # what the device really answered
         sim.clock.advance(3600)
 
 Devices with metrics that move: `fleet_simulator.world.build_fleet(...)` instead of

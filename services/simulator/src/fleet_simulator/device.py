@@ -69,6 +69,7 @@ class Device:
         "reader",
         "router",
         "sessions",
+        "tenant",
     )
 
     def __init__(
@@ -83,12 +84,13 @@ class Device:
     ) -> None:
         self.router = router
         self.name = router.name
+        self.tenant = router.tenant
         self.credentials = Credentials(router.username.encode(), router.password.encode())
         self.clock = clock
         self.reader = reader
         self.monotonic = monotonic
         self.max_sessions = max_sessions
-        self.chance = Random(f"{seed}/{router.name}")  # noqa: S311 - repeatable, no secret
+        self.chance = Random(f"{seed}/{router.tenant}/{router.name}")  # noqa: S311 - repeatable, no secret
         self.ledger = DeviceLedger()
         self.sessions: set[Session] = set()
         self.away_until = 0.0
@@ -129,6 +131,10 @@ class Device:
         if full_name not in commands and len(commands) >= _LEDGER_COMMANDS:
             full_name = "(other)"
         commands[full_name] += 1
+
+    def forget(self) -> None:
+        """Begin the ledger anew."""
+        self.ledger = DeviceLedger()
 
     def changed(self) -> None:
         """A table was written: whoever follows one looks at once."""

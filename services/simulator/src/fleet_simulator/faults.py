@@ -59,7 +59,8 @@ _DEFAULT_SECONDS: Final = {Fault.LATENCY: 0.2, Fault.REBOOT: 2.0}
 class FaultRule:
     """One rule; `after` and `lasting` are real seconds from when the simulator started.
 
-    `devices` and `commands` are shell patterns (`site-a-*`, `/interface/*/print`).
+    `devices` and `commands` are shell patterns (`ap-*`, `acme/*`, `/interface/*/print`); a device
+    is matched by its name, or by `tenant/name` when the pattern has a slash.
     """
 
     kind: Fault
@@ -86,9 +87,12 @@ class FaultRule:
         if not 1 <= self.rows <= 1_000_000:  # noqa: PLR2004 - a table that memory can hold
             raise FaultError(f"{self.kind}: rows must be between 1 and 1000000")
 
-    def concerns(self, device: str) -> bool:
+    def concerns(self, tenant: str, device: str) -> bool:
         """Whether the rule is about this device."""
-        return any(fnmatchcase(device, pattern) for pattern in self.devices)
+        full = f"{tenant}/{device}"
+        return any(
+            fnmatchcase(full if "/" in pattern else device, pattern) for pattern in self.devices
+        )
 
     def concerns_command(self, full_name: str) -> bool:
         """Whether the rule is about this command."""
@@ -144,9 +148,11 @@ class FaultBook:
         self.replace(kept)
         return removed
 
-    def for_device(self, device: str, elapsed: float) -> tuple[FaultRule, ...]:
+    def for_device(self, tenant: str, device: str, elapsed: float) -> tuple[FaultRule, ...]:
         """The rules that hold for a device at this moment."""
-        return tuple(rule for rule in self._rules if rule.active(elapsed) and rule.concerns(device))
+        return tuple(
+            rule for rule in self._rules if rule.active(elapsed) and rule.concerns(tenant, device)
+        )
 
     def next_change(self, elapsed: float) -> float | None:
         """The next moment (seconds from the start) at which a rule begins or ends."""

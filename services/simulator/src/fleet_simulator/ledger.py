@@ -15,7 +15,6 @@ class DeviceLedger:
     connections_refused: int = 0
     logins: int = 0
     logins_refused: int = 0
-    traps: int = 0
     polls: int = 0
     reboots: int = 0
     commands: Counter[str] = field(default_factory=Counter[str])

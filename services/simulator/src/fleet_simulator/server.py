@@ -9,13 +9,13 @@ import ssl
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from fleet_simulator.clock import VirtualClock
 from fleet_simulator.command import CommandReader
 from fleet_simulator.device import DEFAULT_MAX_SESSIONS, Device, FleetRouter, TlsMode
-from fleet_simulator.faults import FaultBook
+from fleet_simulator.faults import FaultBook, FaultRule
 from fleet_simulator.session import Session
 
 _BACKLOG: Final = 128
@@ -29,9 +29,14 @@ class Place:
     """Where a device listens and how it is to be reached there."""
 
     address: str
+    """What clients connect to."""
     port: int
     tls: TlsMode = TlsMode.NONE
     context: ssl.SSLContext | None = field(default=None, repr=False)
+    fingerprint: str | None = None
+    """SHA-256 of the certificate in hexadecimal, when there is one."""
+    listen: str | None = None
+    """Where to bind when that is not `address`, e.g. 0.0.0.0 behind a Service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,7 @@ class Endpoint:
     username: str
     password: str = field(repr=False)
     tls: TlsMode = TlsMode.NONE
+    fingerprint: str | None = None
 
 
 class Listener:
@@ -72,7 +78,7 @@ class Listener:
         try:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             raw.setblocking(False)
-            raw.bind((place.address, place.port))
+            raw.bind((place.listen or place.address, place.port))
         except OSError as error:
             raw.close()
             raise OSError(
@@ -119,23 +125,42 @@ class Simulator:
         faults.subscribe(self._apply)
 
     @property
-    def devices(self) -> Mapping[str, Device]:
-        """All devices by name, with their ledgers, routers and sessions."""
-        return {name: listener.device for name, listener in self._listeners.items()}
-
-    @property
     def listeners(self) -> Mapping[str, Listener]:
-        """All listeners by the device's name."""
+        """All listeners by `tenant/device`, in the order given."""
         return self._listeners
 
     @property
-    def endpoints(self) -> Mapping[str, Endpoint]:
-        """Where and how to reach each device, by its name, in the order given."""
-        return {name: _endpoint(listener) for name, listener in self._listeners.items()}
+    def devices(self) -> list[Device]:
+        """All devices with their ledgers, routers and sessions, in the order given."""
+        return [listener.device for listener in self._listeners.values()]
 
-    def endpoint(self, device: str) -> Endpoint:
-        """One device's endpoint. KeyError for a name that is none."""
-        return _endpoint(self._listeners[device])
+    @property
+    def endpoints(self) -> list[Endpoint]:
+        """Where and how to reach each device, in the order given."""
+        return [_endpoint(listener) for listener in self._listeners.values()]
+
+    def device(self, name: str) -> Device:
+        """A device by its name or, where tenants share names, by `tenant/name`.
+
+        Raises KeyError when no device, or more than one, is called so.
+        """
+        return self._listener(name).device
+
+    def endpoint(self, name: str) -> Endpoint:
+        """A device's endpoint; `name` as for `device`."""
+        return _endpoint(self._listener(name))
+
+    def _listener(self, name: str) -> Listener:
+        if name in self._listeners:
+            return self._listeners[name]
+        found = [one for one in self._listeners.values() if one.device.name == name]
+        if len(found) != 1:
+            raise KeyError(f"{len(found)} devices are called {name!r}")
+        return found[0]
+
+    def from_now(self, rule: FaultRule) -> FaultRule:
+        """The same rule with its window counted from this moment instead of the start."""
+        return replace(rule, after=rule.after + time.monotonic() - self._started)
 
     async def start(self) -> None:
         """Listen for every device that is not offline."""
@@ -155,7 +180,7 @@ class Simulator:
             listener.close()
             listener.device.cut()
         deadline = time.monotonic() + 5
-        while any(device.sessions for device in self.devices.values()):
+        while any(device.sessions for device in self.devices):
             if time.monotonic() > deadline:
                 _log.warning("sessions did not end in time")
                 return
@@ -171,7 +196,8 @@ class Simulator:
     def _apply_rules(self) -> None:
         elapsed = time.monotonic() - self._started
         for listener in self._listeners.values():
-            listener.device.use(self.faults.for_device(listener.device.name, elapsed))
+            device = listener.device
+            device.use(self.faults.for_device(device.tenant, device.name, elapsed))
         if self._window is not None:
             self._window.cancel()
             self._window = None
@@ -206,7 +232,7 @@ async def running_simulator(
     """Serve each router at its place for as long as the block lasts.
 
     The world's time is `clock` (real time from now on by default); `seed` decides on faults by
-    chance. Raises ValueError when names repeat or places do not suffice, OSError when a place is
+    chance. Raises ValueError when a tenant's names repeat or places do not suffice, OSError when a place is
     taken; nothing is left listening then.
     """
     if len(routers) != len(places):
@@ -216,8 +242,9 @@ async def running_simulator(
     reader = CommandReader()
     listeners: dict[str, Listener] = {}
     for router, place in zip(routers, places, strict=True):
-        if router.name in listeners:
-            raise ValueError(f"two devices are called {router.name}")
+        key = f"{router.tenant}/{router.name}"
+        if key in listeners:
+            raise ValueError(f"two devices are called {key}")
         device = Device(
             router,
             clock=clock,
@@ -226,7 +253,7 @@ async def running_simulator(
             max_sessions=max_sessions,
             seed=seed,
         )
-        listeners[router.name] = Listener(device, place, loop)
+        listeners[key] = Listener(device, place, loop)
     simulator = Simulator(listeners, clock, faults or FaultBook(), loop)
     try:
         await simulator.start()
@@ -245,4 +272,5 @@ def _endpoint(listener: Listener) -> Endpoint:
         router.username,
         router.password,
         place.tls,
+        place.fingerprint,
     )
