@@ -1,0 +1,102 @@
+"""The poller, put together: assignments → shard → publisher."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Coroutine
+from typing import Any, Final
+
+from nats.aio.client import Client
+
+from fleet_common.broker import connect, jetstream
+from fleet_common.runtime import Runtime
+from fleet_contracts.subjects import TenantId
+from fleet_poller.assignments import Assignments
+from fleet_poller.breaker import BreakerPolicy
+from fleet_poller.clock import SystemClock
+from fleet_poller.credentials import SecretStore
+from fleet_poller.device import LoginGates, PollContext, PollTimeouts
+from fleet_poller.metrics import PollerMetrics
+from fleet_poller.publisher import Publisher, PublisherBounds
+from fleet_poller.settings import PollerSection, PollerSettings
+from fleet_poller.shard import Shard
+
+_log = logging.getLogger(__name__)
+
+# Together with a second each for polls cut off and for logging out, below the 10 s of grace.
+_FINISH_POLLS_SECONDS: Final = 4.5
+_FLUSH_SECONDS: Final = 2.0
+
+
+async def run(runtime: Runtime, settings: PollerSettings, metrics: PollerMetrics) -> None:
+    """Poll until told to stop; then finish polls, log out, flush, all within the grace."""
+    section = settings.poller
+    client = await _unless_stopped(
+        runtime.stop, connect(settings.nats, f"poller-{section.tenant}-{section.shard}")
+    )
+    if client is None:
+        return
+    publisher = Publisher(client, _bounds(section), metrics)
+    shard = Shard(_context(section, publisher, metrics, runtime))
+    assignments = Assignments(
+        jetstream(client, settings.nats), TenantId(section.tenant), section.shard, metrics
+    )
+    runtime.health.register("polling", shard.why_unwell)
+    runtime.health.register("publishing", publisher.why_unwell)
+    publishing = runtime.spawn(publisher.run(), "publisher")
+    polling = runtime.spawn(shard.run(), "shard")
+    assigning = runtime.spawn(
+        assignments.run(shard.assign, lambda: runtime.health.set_ready(ready=True)), "assignments"
+    )
+    await runtime.stop.wait()
+    assigning.cancel()
+    await shard.stop(_FINISH_POLLS_SECONDS)
+    polling.cancel()
+    left = await publisher.drain(_FLUSH_SECONDS)
+    if left:
+        _log.warning("events left unpublished at the stop", extra={"events": left})
+    publishing.cancel()
+    await asyncio.wait([assigning, polling, publishing])
+    await client.close()
+
+
+def _bounds(section: PollerSection) -> PublisherBounds:
+    return PublisherBounds(
+        buffer_messages=section.buffer_messages,
+        buffer_bytes=section.buffer_bytes,
+        in_flight=section.publish_in_flight,
+        ack_timeout_seconds=section.ack_timeout_seconds,
+    )
+
+
+def _context(
+    section: PollerSection, publisher: Publisher, metrics: PollerMetrics, runtime: Runtime
+) -> PollContext:
+    return PollContext(
+        secrets=SecretStore(section.secrets_directory),
+        gates=LoginGates(section.concurrent_logins),
+        timeouts=PollTimeouts(section.connect_timeout_seconds, section.poll_timeout_seconds),
+        breaker=BreakerPolicy(
+            failures_to_open=section.failures_to_open,
+            longest_wait_ms=round(section.longest_backoff_seconds * 1000),
+        ),
+        sink=publisher,
+        metrics=metrics,
+        tracing=runtime.tracing,
+        clock=SystemClock(),
+        jitter=random.Random(),  # noqa: S311 - spreads retries, keeps no secret
+    )
+
+
+async def _unless_stopped(
+    stop: asyncio.Event, connecting: Coroutine[Any, Any, Client]
+) -> Client | None:
+    """The connection, or None when the stop came first."""
+    attempt = asyncio.create_task(connecting)
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({attempt, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        return attempt.result() if attempt.done() else None
+    finally:
+        stopping.cancel()
+        attempt.cancel()

@@ -1,0 +1,219 @@
+"""One device of this shard: its session, its memory, its breaker, and a poll of it."""
+
+import asyncio
+import logging
+import random
+from dataclasses import dataclass
+from typing import Protocol
+
+from opentelemetry.trace import Span, SpanKind
+
+from fleet_common.inventory import DeviceRecord
+from fleet_common.tracing import Tracing
+from fleet_contracts.subjects import EventSubject, Kind, message_id
+from fleet_poller.breaker import Breaker, BreakerPolicy
+from fleet_poller.clock import Clock
+from fleet_poller.credentials import SecretStore
+from fleet_poller.events import Occasion, OutgoingEvent, failure_event, poll_events
+from fleet_poller.memory import DeviceMemory
+from fleet_poller.metrics import PollerMetrics
+from fleet_poller.reader import read_device
+from fleet_poller.readings import PollReadings
+from fleet_poller.routeros.errors import (
+    CredentialsMissingError,
+    DisconnectedError,
+    RouterError,
+)
+from fleet_poller.routeros.session import Endpoint, RouterSession, open_session
+
+_log = logging.getLogger(__name__)
+
+
+class EventSink(Protocol):
+    """Where events go; see Publisher.publish."""
+
+    def publish(
+        self,
+        kind: Kind,
+        subject: str,
+        payload: bytes,
+        message_id: str,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        """Take an event, at once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PollTimeouts:
+    """Seconds: TCP, then TLS and login, `connect` each; all reads of a poll, `poll`."""
+
+    connect: float
+    poll: float
+
+
+class LoginGates:
+    """Places for logins under way; devices that failed last time have their own."""
+
+    def __init__(self, places: int) -> None:
+        self._sound = asyncio.Semaphore(places)
+        self._suspect = asyncio.Semaphore(places)
+
+    def of(self, *, suspect: bool) -> asyncio.Semaphore:
+        """The gate for a device."""
+        return self._suspect if suspect else self._sound
+
+
+@dataclass(frozen=True, slots=True)
+class PollContext:
+    """What all devices of a shard share."""
+
+    secrets: SecretStore
+    gates: LoginGates
+    timeouts: PollTimeouts
+    breaker: BreakerPolicy
+    sink: EventSink
+    metrics: PollerMetrics
+    tracing: Tracing
+    clock: Clock
+    jitter: random.Random
+
+
+class Device:
+    """One device. Its polls never overlap: the shard starts none while `polling`."""
+
+    __slots__ = ("_context", "_session", "_subjects", "breaker", "memory", "polling", "record")
+
+    def __init__(self, record: DeviceRecord, context: PollContext) -> None:
+        self.record = record
+        self._context = context
+        self.memory = DeviceMemory()
+        self.breaker = Breaker(context.breaker, context.jitter)
+        self.polling: asyncio.Task[None] | None = None
+        self._session: RouterSession | None = None
+        self._subjects: dict[Kind, str] = {}
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a session (it may turn out dead with the next poll)."""
+        return self._session is not None and not self._session.closed
+
+    async def poll(self, slot_ms: int) -> None:
+        """Read the device for this slot and publish what came of it. Raises only bugs."""
+        tracing = self._context.tracing
+        if not tracing.enabled:
+            await self._poll(slot_ms, None)
+            return
+        attributes = {"fleet.tenant": self.record.tenant, "fleet.device": self.record.device}
+        with tracing.span("poll", kind=SpanKind.PRODUCER, attributes=attributes) as span:
+            await self._poll(slot_ms, span)
+
+    async def close(self, deadline: float) -> None:
+        """Log out if connected, at most until `deadline` (event-loop time)."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.log_out(deadline)
+
+    def drop_session(self) -> None:
+        """Close the connection without a word."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.abort()
+
+    # --- inside ----------------------------------------------------------------------
+
+    async def _poll(self, slot_ms: int, span: Span | None) -> None:
+        context = self._context
+        headers = context.tracing.headers(span)
+        try:
+            readings, seconds = await self._read(slot_ms)
+        except RouterError as error:
+            self._failed(error, slot_ms, headers)
+            if span is not None:
+                span.set_attribute("fleet.error_class", error.error_class.value)
+            return
+        if self.breaker.failures:
+            _log.info("device is back", extra=self._named(failures=self.breaker.failures))
+        self.breaker.succeeded()
+        context.metrics.ok.inc()
+        context.metrics.poll_duration.observe(seconds)
+        occasion = Occasion(slot_ms, self._after(slot_ms), round(seconds * 1e6))
+        self._publish(poll_events(occasion, readings), slot_ms, headers)
+
+    async def _read(self, slot_ms: int) -> tuple[PollReadings, float]:
+        """The readings, and the seconds from the first byte sent to the last read."""
+        session, reused = self._session, True
+        if session is None or session.closed:
+            session, reused = await self._open(), False
+        try:
+            return await self._read_from(session, slot_ms)
+        except DisconnectedError:
+            if not reused:
+                raise
+        # The router ended the connection while it was idle (a reboot, an idle limit):
+        # that is no failed poll.
+        return await self._read_from(await self._open(), slot_ms)
+
+    async def _read_from(self, session: RouterSession, slot_ms: int) -> tuple[PollReadings, float]:
+        loop = asyncio.get_running_loop()
+        begin = loop.time()
+        deadline = begin + self._context.timeouts.poll
+        cadence = self.record.cadence
+        readings = await read_device(session, self.memory, cadence, slot_ms, deadline)
+        return readings, loop.time() - begin
+
+    async def _open(self) -> RouterSession:
+        context, record = self._context, self.record
+        self._session = None
+        try:
+            access = context.secrets.access(record)
+            self._session = await open_session(
+                Endpoint(record.address, record.port),
+                access,
+                context.timeouts.connect,
+                context.gates.of(suspect=self.breaker.failures > 0),
+            )
+        except RouterError as error:
+            context.metrics.logins.labels(error.error_class.value).inc()
+            raise
+        context.metrics.logins.labels("ok").inc()
+        return self._session
+
+    def _failed(self, error: RouterError, slot_ms: int, headers: dict[str, str] | None) -> None:
+        breaker, error_class = self.breaker, error.error_class
+        self._context.metrics.polls.labels(error_class.value).inc()
+        was_open = breaker.open
+        if isinstance(error, CredentialsMissingError):
+            breaker.failures += 1  # nothing was sent: looking again at each slot costs nothing
+        else:
+            breaker.failed(slot_ms)
+        if breaker.failures == 1 or breaker.open is not was_open:
+            _log.warning(
+                "poll failed",
+                extra=self._named(
+                    error_class=error_class.value,
+                    reason=str(error),
+                    failures=breaker.failures,
+                    asked_more_rarely=breaker.open,
+                ),
+            )
+        occasion = Occasion(slot_ms, self._after(slot_ms), 0)
+        event = failure_event(occasion, error_class, str(error), breaker.failures)
+        self._publish([event], slot_ms, headers)
+
+    def _publish(
+        self, events: list[OutgoingEvent], slot_ms: int, headers: dict[str, str] | None
+    ) -> None:
+        device, sink = self.record.device_id, self._context.sink
+        for kind, payload in events:
+            subject = self._subjects.get(kind)
+            if subject is None:
+                subject = str(EventSubject(self.record.tenant_id, device, kind))
+                self._subjects[kind] = subject
+            sink.publish(kind, subject, payload, message_id(device, kind, slot_ms), headers)
+
+    def _after(self, slot_ms: int) -> int:
+        return max(0, self._context.clock.now_ms() - slot_ms)
+
+    def _named(self, **fields: object) -> dict[str, object]:
+        return {"tenant": self.record.tenant, "device": self.record.device, **fields}

@@ -1,0 +1,63 @@
+"""The poller's metrics. No label is a device: a fleet has thousands."""
+
+from fleet_common.metrics import MetricSet
+
+
+class PollerMetrics(MetricSet):
+    """`fleet_poller_*` of one process."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.polls = self.counter(
+            "fleet_poller_polls_total",
+            "Polls by outcome: ok, or the class of the error.",
+            ["outcome"],
+        )
+        self.ok = self.polls.labels("ok")
+        self.poll_duration = self.histogram(
+            "fleet_poller_poll_duration_seconds",
+            "From the first byte sent to the last reply read, of successful polls.",
+        )
+        self.slots_missed = self.counter(
+            "fleet_poller_slots_missed_total",
+            "Slots without a poll: late (this process), busy (the device's last poll went on).",
+            ["reason"],
+        )
+        self.slots_held_back = self.counter(
+            "fleet_poller_slots_held_back_total",
+            "Slots at which a device's circuit breaker was open.",
+        )
+        self.devices = self.gauge(
+            "fleet_poller_devices_count", "Devices assigned to this shard, by state.", ["state"]
+        )
+        self.logins = self.counter(
+            "fleet_poller_logins_total", "Sessions opened, by outcome.", ["outcome"]
+        )
+        self.buffer_messages = self.gauge(
+            "fleet_poller_buffer_messages_count", "Events waiting for the broker."
+        )
+        self.buffer_bytes = self.gauge(
+            "fleet_poller_buffer_bytes", "Bytes of events waiting for the broker."
+        )
+        self.in_flight = self.gauge(
+            "fleet_poller_publish_in_flight_count", "Events sent and not yet acknowledged."
+        )
+        self.dropped = self.counter(
+            "fleet_poller_events_dropped_total",
+            "Events lost: the buffer was full, or the broker will never take them.",
+            ["kind", "reason"],
+        )
+        self.acknowledged = self.counter(
+            "fleet_poller_events_acknowledged_total", "Events stored by the broker.", ["kind"]
+        )
+        self.publish_retries = self.counter(
+            "fleet_poller_publish_retries_total",
+            "Events sent again, by reason.",
+            ["reason"],
+        )
+        self.broker_connected = self.gauge(
+            "fleet_poller_broker_connected_state", "1 while the broker connection is up."
+        )
+        self.bad_records = self.counter(
+            "fleet_poller_bad_records_total", "Device records that could not be read."
+        )

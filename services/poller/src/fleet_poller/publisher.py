@@ -1,0 +1,260 @@
+"""Events to JetStream: pipelined, acknowledged, retried; never in the way of polling.
+
+`publish` only appends to a bounded buffer. One task sends from it, keeps a bounded
+number unacknowledged, and puts back what was not taken. Acknowledgements come to one
+inbox of our own: awaiting nats-py's `publish` costs four times the processor time.
+A message id lets the broker drop what a retry sends twice.
+"""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import orjson
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import ConnectionReconnectingError, MaxPayloadError, OutboundBufferLimitError
+
+from fleet_contracts.subjects import Kind
+from fleet_poller.buffer import EventBuffer, Message
+from fleet_poller.metrics import PollerMetrics
+from fleet_poller.wake import Wake
+
+_log = logging.getLogger(__name__)
+
+_FIRST_BACKOFF_SECONDS: Final = 0.1
+_LONGEST_BACKOFF_SECONDS: Final = 5.0
+_OFFLINE_POLL_SECONDS: Final = 0.2
+_CLIENT_ERROR: Final = 400
+STUCK_SECONDS: Final = 120.0
+"""Connected, something to send, and no acknowledgement for so long: unwell."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublisherBounds:
+    """How much may wait, how much may be unacknowledged, and for how long."""
+
+    buffer_messages: int
+    buffer_bytes: int
+    in_flight: int
+    ack_timeout_seconds: float
+
+
+class Publisher:
+    """The way of all events out of the process."""
+
+    def __init__(self, client: Client, bounds: PublisherBounds, metrics: PollerMetrics) -> None:
+        self._client = client
+        self._bounds = bounds
+        self._metrics = metrics
+        self._buffer = EventBuffer(bounds.buffer_messages, bounds.buffer_bytes)
+        self._flight: dict[str, tuple[Message, float]] = {}
+        self._returned: list[Message] = []
+        self._dropped_seen: Counter[Kind] = Counter()
+        self._number = 0
+        self._inbox = ""
+        self._backoff_seconds = 0.0
+        self._hold_until = 0.0
+        self._last_progress = time.monotonic()
+        self._wake = Wake()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._acknowledged = {kind: metrics.acknowledged.labels(kind.value) for kind in Kind}
+        metrics.buffer_messages.set_function(lambda: len(self._buffer))
+        metrics.buffer_bytes.set_function(lambda: self._buffer.bytes)
+        metrics.in_flight.set_function(lambda: len(self._flight))
+        metrics.broker_connected.set_function(lambda: client.is_connected)
+
+    # --- what polls use --------------------------------------------------------------
+
+    def publish(
+        self,
+        kind: Kind,
+        subject: str,
+        payload: bytes,
+        message_id: str,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        """Take an event. Never waits, never fails; over the bound the oldest is dropped."""
+        if self._idle.is_set():
+            self._idle.clear()
+            self._last_progress = time.monotonic()
+        self._number += 1
+        self._buffer.append(Message(self._number, kind, subject, payload, message_id, headers))
+        if self._buffer.dropped != self._dropped_seen:
+            self._count_dropped()
+        self._wake.ring()
+
+    # --- what the composition uses ---------------------------------------------------
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        self._inbox = self._client.new_inbox()
+        subscription = await self._client.subscribe(  # pyright: ignore[reportUnknownMemberType] - nats-py types its futures loosely
+            f"{self._inbox}.*", cb=self._on_reply
+        )
+        try:
+            while True:
+                await self._step()
+        finally:
+            if self._client.is_connected:
+                await subscription.unsubscribe()
+
+    async def drain(self, timeout_seconds: float) -> int:
+        """Wait until everything is acknowledged, at most so long; the number left over."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self._idle.wait()
+        except TimeoutError:
+            pass
+        return len(self._buffer) + len(self._flight) + len(self._returned)
+
+    def why_unwell(self) -> str | None:
+        """None, or for how long the broker has taken nothing although it is connected.
+
+        A broker that is away is no reason: a restart would lose what waits for it.
+        """
+        if self._idle.is_set() or not self._client.is_connected:
+            return None
+        age = time.monotonic() - self._last_progress
+        if age <= STUCK_SECONDS:
+            return None
+        return f"no event acknowledged for {age:.0f} s while {len(self._buffer)} wait"
+
+    # --- the sending task ------------------------------------------------------------
+
+    async def _step(self) -> None:
+        now = time.monotonic()
+        if not self._client.is_connected:
+            self._take_back_all()
+            await self._wake_after(_OFFLINE_POLL_SECONDS)
+            return
+        self._expire(now)
+        self._put_back()
+        if now < self._hold_until:
+            await self._wake_after(self._hold_until - now)
+            return
+        await self._send()
+        # Sent ones time out; nothing sent and nothing waiting: sleep until rung.
+        pause = self._bounds.ack_timeout_seconds / 4 if self._flight else 60.0
+        await self._wake.wait(0.0 if self._returned else pause)
+
+    async def _wake_after(self, seconds: float) -> None:
+        # Rings for new events are of no use while nothing can be sent.
+        await asyncio.sleep(seconds)
+
+    async def _send(self) -> None:
+        buffer, flight, limit = self._buffer, self._flight, self._bounds.in_flight
+        while buffer and len(flight) < limit:
+            message = buffer.take()
+            headers = {"Nats-Msg-Id": message.message_id}
+            if message.headers is not None:
+                headers.update(message.headers)
+            token = str(message.number)
+            flight[token] = (message, time.monotonic())
+            try:
+                await self._client.publish(
+                    message.subject,
+                    message.payload,
+                    reply=f"{self._inbox}.{token}",
+                    headers=headers,
+                )
+            except MaxPayloadError:
+                del flight[token]
+                self._reject(message, "too_large")
+            except (OutboundBufferLimitError, ConnectionReconnectingError):
+                del flight[token]
+                self._returned.append(message)
+                return
+
+    async def _on_reply(self, reply: Msg) -> None:
+        token = reply.subject.rpartition(".")[2]
+        sent = self._flight.pop(token, None)
+        if sent is None:
+            return  # acknowledged late, after it had been taken back for a retry
+        message = sent[0]
+        data = reply.data
+        if data and b'"error"' not in data:
+            self._acknowledged[message.kind].inc()
+            self._last_progress = time.monotonic()
+            self._backoff_seconds = 0.0
+            if not self._flight and not self._buffer and not self._returned:
+                self._idle.set()
+            elif self._buffer:
+                self._wake.ring()
+            return
+        self._refused(message, data)
+        self._wake.ring()
+
+    def _refused(self, message: Message, data: bytes) -> None:
+        code, reason = _why(data)
+        if code == _CLIENT_ERROR:
+            self._reject(message, "refused")
+            _log.warning(
+                "the broker will not take this event; it is dropped",
+                extra={"subject": message.subject, "reason": reason},
+            )
+            return
+        self._retry([message], "no_stream" if not data else "refused")
+
+    def _expire(self, now: float) -> None:
+        """Take back what was not acknowledged in time; the oldest were sent first."""
+        late: list[Message] = []
+        for message, sent_at in self._flight.values():
+            if now - sent_at < self._bounds.ack_timeout_seconds:
+                break
+            late.append(message)
+        for message in late:
+            del self._flight[str(message.number)]
+        if late:
+            self._retry(late, "timeout")
+
+    def _take_back_all(self) -> None:
+        """The connection is gone, and with it the answers."""
+        if self._flight:
+            lost = [message for message, _ in self._flight.values()]
+            self._flight.clear()
+            self._metrics.publish_retries.labels("disconnected").inc(len(lost))
+            self._returned.extend(lost)
+        self._put_back()
+
+    def _retry(self, messages: list[Message], reason: str) -> None:
+        self._metrics.publish_retries.labels(reason).inc(len(messages))
+        self._returned.extend(messages)
+        now = time.monotonic()
+        if now >= self._hold_until:
+            doubled = max(_FIRST_BACKOFF_SECONDS, self._backoff_seconds * 2)
+            self._backoff_seconds = min(doubled, _LONGEST_BACKOFF_SECONDS)
+            self._hold_until = now + self._backoff_seconds
+
+    def _put_back(self) -> None:
+        if self._returned:
+            self._buffer.put_back(self._returned)
+            self._returned.clear()
+            self._count_dropped()
+
+    def _reject(self, message: Message, reason: str) -> None:
+        self._metrics.dropped.labels(message.kind.value, reason).inc()
+        if not self._flight and not self._buffer and not self._returned:
+            self._idle.set()
+
+    def _count_dropped(self) -> None:
+        for kind, count in self._buffer.dropped.items():
+            new = count - self._dropped_seen[kind]
+            if new:
+                self._metrics.dropped.labels(kind.value, "buffer_full").inc(new)
+        self._dropped_seen = self._buffer.dropped.copy()
+
+
+def _why(data: bytes) -> tuple[int, str]:
+    """Code and reason of a refusal; (0, …) when it cannot be told, which is retried."""
+    if not data:
+        return 0, "no stream takes this subject"
+    try:
+        error = cast("dict[str, Any]", orjson.loads(data)["error"])
+        return int(error["code"]), str(error.get("description", ""))
+    except (ValueError, KeyError, TypeError):
+        return 0, "unreadable answer"

@@ -1,0 +1,282 @@
+"""One poll of one device: which commands go out, and what their answers mean.
+
+At most three rounds, each one write and one interleaved answer:
+ 1. what is due (almost always the only round);
+ 2. inventory and firmware, when round 1 shows a reboot or another set of interfaces;
+ 3. what needs names from an inventory: link rates, radios and their clients.
+"""
+
+from collections.abc import Iterable
+from typing import Final, assert_never
+
+from fleet_common.fleet_spec import CadenceSpec
+from fleet_contracts.subjects import Kind
+from fleet_poller import menus
+from fleet_poller.events import inventory_message
+from fleet_poller.memory import DeviceMemory, InterfaceSet, WirelessSetup, raw_identities
+from fleet_poller.parse.interfaces import (
+    identify,
+    link_times,
+    parse_counters,
+    parse_descriptions,
+)
+from fleet_poller.parse.inventory import parse_firmware, parse_inventory
+from fleet_poller.parse.system import parse_cores, parse_health, parse_resource
+from fleet_poller.parse.wireless import parse_wireless
+from fleet_poller.readings import (
+    FirmwareReading,
+    HealthReading,
+    InterfacesReading,
+    InventoryReading,
+    Package,
+    PollReadings,
+    Resource,
+    WirelessReading,
+)
+from fleet_poller.routeros.commands import Answer, Command, Reply, Trap
+from fleet_poller.routeros.errors import CommandRefusedError, ProtocolViolatedError
+from fleet_poller.routeros.session import RouterSession
+from fleet_poller.routeros.wire import Attributes
+
+_REQUIRED: Final = frozenset({"/system/resource/print", "/interface/print"})
+_NOTHING: Final[Attributes] = {}
+
+
+async def read_device(
+    session: RouterSession,
+    memory: DeviceMemory,
+    cadence: CadenceSpec,
+    slot_ms: int,
+    deadline: float,
+) -> PollReadings:
+    """Read what is due at this slot, before `deadline` (event-loop time).
+
+    Updates `memory` only when the whole poll succeeds, except for refused menus. Raises
+    a RouterError.
+    """
+    poll = _Poll(memory, memory.due(cadence, slot_ms), slot_ms)
+    while commands := poll.next_round():
+        poll.take(commands, await session.exchange(commands, deadline))
+    return poll.finish()
+
+
+class _Poll:
+    """The rounds of one poll. Pure: commands out, answers in."""
+
+    def __init__(self, memory: DeviceMemory, due: set[Kind], slot_ms: int) -> None:
+        self._memory = memory
+        self._due = due
+        self._slot_ms = slot_ms
+        self._round = 0
+        self._rows: dict[str, list[Attributes]] = {}
+        self._resource: Resource | None = None
+        self._rebooted = False
+        self._wireless = memory.wireless
+
+    # --- rounds ----------------------------------------------------------------------
+
+    def next_round(self) -> list[Command]:
+        """The commands of the next round; empty when the poll is complete."""
+        self._round += 1
+        match self._round:
+            case 1:
+                wanted = list(self._first())
+            case 2:
+                wanted = list(self._after_change())
+                if not wanted:
+                    return self.next_round()
+            case 3 if Kind.INVENTORY in self._due:
+                wanted = list(self._by_name())
+            case _:
+                return []
+        return [command for command in wanted if self._memory.may_ask(command, self._slot_ms)]
+
+    def take(self, commands: list[Command], answers: list[Answer]) -> None:
+        """Keep a round's rows; remember menus the router does not have."""
+        for command, answer in zip(commands, answers, strict=True):
+            match answer:
+                case Reply(rows):
+                    self._rows[command.path] = rows
+                case Trap() if command.path in _REQUIRED:
+                    raise CommandRefusedError(f"{command.path}: {answer.message}")
+                case Trap():
+                    if answer.lasting:
+                        self._memory.remember_refusal(command, self._slot_ms)
+                case _:
+                    assert_never(answer)
+        if self._round == 1:
+            self._look_for_change()
+
+    def _first(self) -> Iterable[Command]:
+        due, setup = self._due, self._wireless
+        whole = Kind.INVENTORY in due
+        yield menus.RESOURCE_WHOLE if whole or Kind.FIRMWARE in due else menus.RESOURCE
+        if whole:
+            yield menus.INTERFACES_WHOLE
+        elif Kind.INTERFACES in due:
+            yield menus.INTERFACES
+        if Kind.HEALTH in due:
+            yield menus.HEALTH
+            if self._memory.cpu_count > 1:
+                yield menus.CORES
+        if Kind.WIRELESS in due and setup is not None and not whole:
+            yield setup.menus.radios
+            yield setup.menus.clients
+            if setup.monitor is not None:
+                yield setup.monitor
+        yield from self._slow()
+
+    def _slow(self) -> Iterable[Command]:
+        if Kind.FIRMWARE in self._due:
+            yield menus.PACKAGE_UPDATE
+            yield menus.ROUTERBOARD
+        if Kind.INVENTORY in self._due:
+            if Kind.FIRMWARE not in self._due:
+                yield menus.ROUTERBOARD
+            yield menus.IDENTITY
+            yield menus.LICENSE
+            yield menus.REMOTE_CAPS
+            for candidate in menus.WIRELESS:
+                yield candidate.radios
+
+    def _look_for_change(self) -> None:
+        rows = self._rows["/system/resource/print"]
+        if not rows:
+            raise ProtocolViolatedError("/system/resource answered without a row")
+        self._resource = parse_resource(rows[0])
+        self._rebooted = self._memory.rebooted(self._resource.uptime_seconds, self._slot_ms)
+
+    def _after_change(self) -> Iterable[Command]:
+        """Inventory at once after a reboot or when interfaces came, went or were renamed."""
+        if Kind.INVENTORY in self._due:
+            if self._rebooted:
+                self._memory.forget_refusals()
+            return
+        known = self._memory.interfaces
+        rows = self._rows.get("/interface/print")
+        other_set = rows is not None and (known is None or raw_identities(rows) != known.raw)
+        if not (self._rebooted or other_set):
+            return
+        self._due = self._due | {Kind.INVENTORY}
+        if self._rebooted:
+            self._memory.forget_refusals()
+            self._due = self._due | {Kind.FIRMWARE}
+        yield menus.RESOURCE_WHOLE
+        yield menus.INTERFACES_WHOLE
+        yield from self._slow()
+
+    def _by_name(self) -> Iterable[Command]:
+        ethernet = menus.ethernet_monitor(self._rows["/interface/print"])
+        if ethernet is not None:
+            yield ethernet
+        self._wireless = setup = self._find_wireless()
+        resource = self._resource
+        many_cores = resource is not None and (resource.cpu_count or 1) > 1
+        if Kind.HEALTH in self._due and many_cores and menus.CORES.path not in self._rows:
+            yield menus.CORES
+        if setup is not None and Kind.WIRELESS in self._due:
+            yield setup.menus.clients
+            if setup.monitor is not None:
+                yield setup.monitor
+
+    def _find_wireless(self) -> WirelessSetup | None:
+        """The first package that has radios; one without any is not read between inventories."""
+        for candidate in menus.WIRELESS:
+            radios = self._rows.get(candidate.radios.path)
+            if radios:
+                monitor = candidate.monitor and menus.monitor_once(candidate.monitor, radios)
+                return WirelessSetup(
+                    candidate, monitor or None, bool(self._rows.get(menus.REMOTE_CAPS.path))
+                )
+        return None
+
+    # --- the readings ----------------------------------------------------------------
+
+    def finish(self) -> PollReadings:
+        """All answers are in: parse them and bring the memory up to date."""
+        resource = self._resource
+        if resource is None:
+            raise ProtocolViolatedError("no resource was read")
+        memory, due = self._memory, self._due
+        inventory = self._inventory() if Kind.INVENTORY in due else None
+        memory.wireless = self._wireless
+        readings = PollReadings(
+            uptime_seconds=resource.uptime_seconds,
+            rebooted=self._rebooted,
+            health=self._health(resource) if Kind.HEALTH in due else None,
+            interfaces=self._interfaces() if Kind.INTERFACES in due else None,
+            wireless=self._wireless_reading() if Kind.WIRELESS in due else None,
+            firmware=self._firmware() if Kind.FIRMWARE in due else None,
+            inventory=inventory,
+        )
+        memory.uptime_seconds = resource.uptime_seconds
+        memory.last_slot_ms = self._slot_ms
+        memory.cpu_count = resource.cpu_count or memory.cpu_count
+        for kind in due:
+            memory.last_read_ms[kind] = self._slot_ms
+        return readings
+
+    def _one(self, command: Command) -> Attributes:
+        rows = self._rows.get(command.path)
+        return rows[0] if rows else _NOTHING
+
+    def _health(self, resource: Resource) -> HealthReading:
+        return HealthReading(
+            resource,
+            parse_cores(self._rows.get(menus.CORES.path, [])),
+            parse_health(self._rows.get(menus.HEALTH.path, [])),
+        )
+
+    def _firmware(self) -> FirmwareReading:
+        return parse_firmware(
+            self._one(menus.RESOURCE), self._one(menus.PACKAGE_UPDATE), self._one(menus.ROUTERBOARD)
+        )
+
+    def _interfaces(self) -> InterfacesReading:
+        """Counters of the rows that the last inventory (maybe of this poll) describes."""
+        rows = self._rows["/interface/print"]
+        known = self._memory.interfaces
+        if known is None:
+            raise ProtocolViolatedError("interfaces without an inventory")
+        rows = rows if len(known.ids) == len(rows) else identify(rows)[0]
+        changes = tuple(
+            (id_, link_times(row))
+            for id_, row, link in zip(known.ids, rows, known.links, strict=True)
+            if (row.get(b"last-link-up-time"), row.get(b"last-link-down-time")) != link
+        )
+        return InterfacesReading(parse_counters(rows, known.ids), changes, known.revision)
+
+    def _inventory(self) -> InventoryReading:
+        all_rows = self._rows["/interface/print"]
+        monitored = menus.by_name(self._rows.get(menus.ETHERNET_MONITOR_PATH, []))
+        reading = parse_inventory(
+            self._one(menus.IDENTITY),
+            self._one(menus.RESOURCE),
+            self._one(menus.ROUTERBOARD),
+            self._one(menus.LICENSE),
+            parse_descriptions(all_rows, monitored),
+        )
+        rows, ids = identify(all_rows)
+        self._memory.interfaces = InterfaceSet(
+            inventory_message(reading).revision,
+            raw_identities(all_rows),
+            tuple(ids),
+            tuple((r.get(b"last-link-up-time"), r.get(b"last-link-down-time")) for r in rows),
+        )
+        return reading
+
+    def _wireless_reading(self) -> WirelessReading | None:
+        """None where there are no radios, or where they refused to be read this time."""
+        setup = self._wireless
+        if setup is None:
+            return None
+        radios = self._rows.get(setup.menus.radios.path)
+        clients = self._rows.get(setup.menus.clients.path)
+        if radios is None or clients is None:
+            return None
+        seen = self._rows.get(setup.monitor.path, []) if setup.monitor else []
+        monitored = {row.get(b"name", b""): row for row in seen}
+        package = setup.menus.package
+        if setup.managed_caps and package is Package.WIFI:
+            package = Package.WIFI_CAPSMAN
+        return parse_wireless(package, radios, monitored, clients)

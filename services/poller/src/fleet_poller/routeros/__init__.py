@@ -1,0 +1,1 @@
+"""The RouterOS API: framing, tagged pipelining, login and TLS behind one typed session."""

@@ -1,0 +1,168 @@
+"""All devices of this process: started at their slots, changed while running, stopped in time."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+from fleet_common.inventory import DeviceRecord
+from fleet_contracts.subjects import DeviceId
+from fleet_poller.device import Device, PollContext
+from fleet_poller.schedule import Schedule
+from fleet_poller.wake import Wake
+
+_log = logging.getLogger(__name__)
+
+_LONGEST_SLEEP_SECONDS: Final = 1.0
+"""The wall clock may be set: look at it at least so often."""
+OVERDUE_SECONDS: Final = 30.0
+"""A slot this late, or a poll this far over its deadlines, means that work has stopped."""
+_LOG_OUT_SECONDS: Final = 1.0
+
+
+class Shard:
+    """Runs the polls of the devices it is given. One task a poll, none for a waiting device."""
+
+    def __init__(self, context: PollContext) -> None:
+        self._context = context
+        self._schedule = Schedule()
+        self._devices: dict[DeviceId, Device] = {}
+        self._polls: dict[asyncio.Task[None], float] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        self._failure: BaseException | None = None
+        self._last_finished = 0.0
+        self._missed_seen = 0
+        self._stopping = False
+        self._wake = Wake()
+        gauge = context.metrics.devices
+        gauge.labels("assigned").set_function(lambda: len(self._devices))
+        gauge.labels("connected").set_function(self._connected)
+        gauge.labels("held_back").set_function(self._held_back)
+
+    # --- what the assignments use ----------------------------------------------------
+
+    def assign(self, records: Mapping[DeviceId, DeviceRecord]) -> None:
+        """Make the devices be exactly these: added, changed and removed while running."""
+        for device_id in self._devices.keys() - records.keys():
+            self._remove(device_id)
+        now_ms = self._context.clock.now_ms()
+        for device_id, record in records.items():
+            known = self._devices.get(device_id)
+            if known is None or known.record != record:
+                self._put(device_id, record, known, now_ms)
+        self._wake.ring()
+
+    def _put(
+        self, device_id: DeviceId, record: DeviceRecord, known: Device | None, now_ms: int
+    ) -> None:
+        if known is not None and _same_router(known.record, record):
+            known.record = record
+        else:
+            if known is not None:
+                self._release(known)
+            self._devices[device_id] = Device(record, self._context)
+        self._schedule.add(device_id, round(record.cadence.interval * 1000), now_ms)
+
+    def _remove(self, device_id: DeviceId) -> None:
+        self._schedule.remove(device_id)
+        self._release(self._devices.pop(device_id))
+
+    def _release(self, device: Device) -> None:
+        """End a device that is ours no more; a poll in flight is not finished for it."""
+        if device.polling is not None:
+            device.polling.cancel()
+            device.drop_session()
+            return
+        deadline = asyncio.get_running_loop().time() + _LOG_OUT_SECONDS
+        task = asyncio.create_task(device.close(deadline), name="log-out")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    # --- running ---------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Start polls at their slots until cancelled. Raises what a poll raised: a bug."""
+        while not self._stopping:
+            now_ms = self._context.clock.now_ms()
+            for device_id, slot_ms in self._schedule.pop_due(now_ms):
+                self._start(device_id, slot_ms)
+            self._count_missed()
+            if self._failure is not None:
+                raise self._failure
+            next_ms = self._schedule.next_ms()
+            wait = _LONGEST_SLEEP_SECONDS
+            if next_ms is not None:
+                wait = min(wait, (next_ms - self._context.clock.now_ms()) / 1000)
+            await self._wake.wait(wait)
+
+    def _start(self, device_id: DeviceId, slot_ms: int) -> None:
+        device = self._devices[device_id]
+        if device.polling is not None:
+            self._context.metrics.slots_missed.labels("busy").inc()
+            return
+        if not device.breaker.allows(slot_ms):
+            self._context.metrics.slots_held_back.inc()
+            return
+        task = asyncio.create_task(device.poll(slot_ms))
+        device.polling = task
+        self._polls[task] = asyncio.get_running_loop().time()
+
+        def done(task: asyncio.Task[None]) -> None:
+            device.polling = None
+            del self._polls[task]
+            self._last_finished = asyncio.get_running_loop().time()
+            if not task.cancelled() and (error := task.exception()) is not None:
+                self._failure = error
+                self._wake.ring()
+
+        task.add_done_callback(done)
+
+    def _count_missed(self) -> None:
+        missed = self._schedule.missed - self._missed_seen
+        if missed:
+            self._missed_seen = self._schedule.missed
+            self._context.metrics.slots_missed.labels("late").inc(missed)
+
+    # --- stopping --------------------------------------------------------------------
+
+    async def stop(self, poll_seconds: float) -> None:
+        """Start nothing more, let polls in flight finish (at most so long), log out everywhere."""
+        self._stopping = True
+        self._wake.ring()
+        if self._polls:
+            await asyncio.wait(self._polls, timeout=poll_seconds)
+        for task in list(self._polls):
+            task.cancel()
+        if self._polls:
+            _log.warning("polls cut off at the stop", extra={"polls": len(self._polls)})
+            await asyncio.wait(self._polls, timeout=_LOG_OUT_SECONDS)
+        deadline = asyncio.get_running_loop().time() + _LOG_OUT_SECONDS
+        closing = [device.close(deadline) for device in self._devices.values()]
+        await asyncio.gather(*closing, *self._closing)
+
+    def why_unwell(self) -> str | None:
+        """None, or in which way polling has stopped."""
+        now = asyncio.get_running_loop().time()
+        timeouts = self._context.timeouts
+        # A lost idle connection is opened anew within a poll: both phases may come twice.
+        limit = 2 * (2 * timeouts.connect + timeouts.poll) + OVERDUE_SECONDS
+        # Many may wait for a place to log in; as long as some finish, work goes on.
+        waiting = now - max(self._last_finished, min(self._polls.values(), default=now))
+        if self._polls and waiting > limit:
+            return f"no poll finished for {waiting:.0f} s (limit {limit:g} s)"
+        next_ms = self._schedule.next_ms()
+        late = 0.0 if next_ms is None else (self._context.clock.now_ms() - next_ms) / 1000
+        if not self._stopping and late > OVERDUE_SECONDS:
+            return f"a slot is {late:.0f} s overdue (limit {OVERDUE_SECONDS:g} s)"
+        return None
+
+    def _connected(self) -> int:
+        return sum(device.connected for device in self._devices.values())
+
+    def _held_back(self) -> int:
+        return sum(device.breaker.open for device in self._devices.values())
+
+
+def _same_router(before: DeviceRecord, after: DeviceRecord) -> bool:
+    """Whether the session may go on: only the cadence differs."""
+    return before.model_copy(update={"cadence": after.cadence}) == after
