@@ -182,3 +182,20 @@ FLEET_MIX: Final = (
     "ap-wifi", "router", "ap-wireless", "ap-wifiwave2", "ap-wifi", "router-v6",
 )  # fmt: skip
 """The personalities of a tenant's devices in order, over and over: half of them access points."""
+
+NEWEST: Final = MappingProxyType(
+    {
+        (7, "stable"): "7.24.4",
+        (7, "long-term"): "7.23.7",
+        (7, "testing"): "7.24.4",
+        (7, "development"): "7.25beta5",
+        (6, "stable"): "6.49.22",
+        (6, "long-term"): "6.49.22",
+        (6, "testing"): "7.23.7",
+        (6, "development"): "7.23.7",
+    }
+)
+"""What a router's own check finds, by major version and channel: MikroTik's files as of
+2026-09-21."""
+
+CHANNELS: Final = frozenset({b"stable", b"long-term", b"testing", b"development"})

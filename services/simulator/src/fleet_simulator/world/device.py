@@ -1,8 +1,8 @@
 """One simulated router without its menus: what it is, its parts, and what was changed on it."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from fleet_simulator.tables import Row
 from fleet_simulator.world.activity import Activity
 from fleet_simulator.world.boots import Boots
 from fleet_simulator.world.interface import Interface
@@ -24,11 +24,27 @@ class Site(NamedTuple):
     zone: str
 
 
+class Entry(NamedTuple):
+    """One row of a written table; `expires` in Unix seconds for an entry with a timeout."""
+
+    values: dict[bytes, bytes]
+    expires: float | None = None
+
+
+@dataclass(slots=True)
+class Table:
+    """A written table: its entries in order and the number of the next .id."""
+
+    entries: list[Entry]
+    next_id: int
+
+
 class Device:
     """One router: fixed parts from its seed, and the little that commands have changed.
 
     `tables` holds the writable tables that were written, path to rows; a table nobody wrote
-    is made from the seed whenever it is read. `cell` is the access point's place in its site.
+    is made from the seed whenever it is read. `cell` is the access point's place in its site,
+    `checked` when it last asked for updates, Unix seconds.
     """
 
     __slots__ = (
@@ -36,6 +52,8 @@ class Device:
         "board",
         "boots",
         "cell",
+        "channel",
+        "checked",
         "identity",
         "interfaces",
         "last_change",
@@ -83,7 +101,9 @@ class Device:
         self.load = Load(seed, activity, personality.load)
         self.identity = name.encode()
         self.last_change = started
-        self.tables: dict[str, list[Row]] | None = None
+        self.channel = release.channel
+        self.checked: float | None = None
+        self.tables: dict[str, Table] | None = None
 
     @property
     def tenant(self) -> str:
@@ -116,3 +136,8 @@ class Device:
     def local(self, now: float) -> float:
         """`now` moved to the router's time zone, for printing dates."""
         return now + self.site.utc_offset
+
+    def grown(self, now: float, rate: float) -> int:
+        """A counter since boot that grows by `rate` a second on average, with the site's rhythm."""
+        boot = self.booted(now)
+        return int(rate * (self.activity.integral(now) - self.activity.integral(boot)))

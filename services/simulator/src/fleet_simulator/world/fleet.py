@@ -103,7 +103,7 @@ def _tenant(  # noqa: PLR0917 - build_fleet's own settings
                 started=started,
                 username=username,
                 password=None,
-            )  # fmt: skip
+            )
         )
         cells += kind.wireless != "none"
     return routers

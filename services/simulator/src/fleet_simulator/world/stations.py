@@ -24,7 +24,7 @@ _PRESENCE = (
 """Of 256 sessions that begin in each local hour, those in which a station is there at all."""
 _DAY = 86_400.0
 _BURST_SECONDS, _STEADY = 40.0, 0.4
-_VENDORS = (0x3C22FB, 0xA4CF12, 0xDCA632, 0xF0D1A9, 0x7C2A31, 0x48A98A)
+VENDORS = (0x3C22FB, 0xA4CF12, 0xDCA632, 0xF0D1A9, 0x7C2A31, 0x48A98A)
 
 
 class Traffic(NamedTuple):
@@ -47,7 +47,7 @@ class Station(NamedTuple):
     @property
     def mac(self) -> bytes:
         """Its MAC address, the same wherever it goes."""
-        return mac_address(self.seed >> 8, _VENDORS[self.seed % len(_VENDORS)])
+        return mac_address(self.seed >> 8, VENDORS[self.seed % len(VENDORS)])
 
     @property
     def prefers_5ghz(self) -> bool:

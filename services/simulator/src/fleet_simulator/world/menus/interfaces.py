@@ -1,13 +1,16 @@
 """/interface: every interface with its link and counters."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
-from fleet_simulator.tables import Row
+from fleet_simulator.tables import CommandResult, Row, TrapError
 from fleet_simulator.world.device import Device
-from fleet_simulator.world.formats import FALSE, TRUE, date_time, item_id
+from fleet_simulator.world.formats import FALSE, TRUE, date_time, item_id, number
 from fleet_simulator.world.interface import Interface, Printed
-from fleet_simulator.world.menu import MenuSpec
+from fleet_simulator.world.items import positions, selector
+from fleet_simulator.world.menu import Action, MenuSpec
 from fleet_simulator.world.personality import Role
+from fleet_simulator.world.written import truth
 
 _FAST_PATH = 0.96
 _ERROR_BYTES, _BAD_ERROR_BYTES = 4e11, 3e8
@@ -80,4 +83,96 @@ _FORMAT = b"%d %d %d %d %d %d 0 %d %d 0 %d %d %d %d"
 
 _RADIO_KINDS = frozenset({b"wlan", b"wifi", b"cap"})
 
-MENUS = (MenuSpec("/interface", interface_rows),)
+
+def monitor_traffic(device: Device, arguments: Mapping[bytes, bytes], now: float) -> CommandResult:
+    """Rates of the interfaces named, over the last second."""
+    boot = device.booted(now)
+    before = max(now - 1.0, boot)
+    rows: list[Row] = []
+    for interface in _named(device, arguments):
+        rx, tx = interface.counters(now, boot)
+        rx_before, tx_before = interface.counters(before, boot)
+        rx, tx = rx - rx_before, tx - tx_before
+        rx_packets, tx_packets = rx // interface.rx_size, tx // interface.tx_size
+        rows.append(
+            {
+                b"name": interface.name,
+                b"rx-packets-per-second": number(rx_packets),
+                b"rx-bits-per-second": number(rx * 8),
+                b"fp-rx-packets-per-second": number(rx_packets * _FAST_PATH),
+                b"fp-rx-bits-per-second": number(rx * 8 * _FAST_PATH),
+                b"rx-drops-per-second": b"0",
+                b"rx-errors-per-second": b"0",
+                b"tx-packets-per-second": number(tx_packets),
+                b"tx-bits-per-second": number(tx * 8),
+                b"fp-tx-packets-per-second": number(tx_packets * _FAST_PATH),
+                b"fp-tx-bits-per-second": number(tx * 8 * _FAST_PATH),
+                b"tx-drops-per-second": b"0",
+                b"tx-queue-drops-per-second": b"0",
+                b"tx-errors-per-second": b"0",
+            }
+        )
+    return CommandResult(rows)
+
+
+def set_interface(device: Device, arguments: Mapping[bytes, bytes], now: float) -> CommandResult:
+    """Rename, comment, enable or disable the interfaces named; all or none of it."""
+    wanted = {key: value for key, value in arguments.items() if key not in _ITEM_NAMES}
+    for key in wanted:
+        if key not in _SETTABLE:
+            raise TrapError(f"unknown parameter {key.decode('latin-1')}")
+    chosen = _named(device, arguments)
+    name = wanted.get(b"name")
+    if name is not None:
+        if not name:
+            raise TrapError("invalid value for argument name", 1)
+        others = [each.name for each in device.interfaces if each not in chosen]
+        if name in others or len(chosen) > 1:
+            raise TrapError("failure: already have interface with such name")
+    disabled = truth(wanted[b"disabled"], "disabled") if b"disabled" in wanted else None
+    boot = device.booted(now)
+    for interface in chosen:
+        if name is not None:
+            _rename(device, interface, name)
+        if b"comment" in wanted:
+            interface.comment = wanted[b"comment"] or None
+        if disabled is not None:
+            if disabled == TRUE:
+                interface.switch_off(now, boot)
+            else:
+                interface.switch_on(now, boot)
+    device.last_change = now
+    return CommandResult()
+
+
+def _rename(device: Device, interface: Interface, name: bytes) -> None:
+    for member in device.interfaces:
+        if member.master == interface.name:
+            member.master = name
+    interface.name = name
+
+
+def _enable(device: Device, arguments: Mapping[bytes, bytes], now: float) -> CommandResult:
+    return set_interface(device, {**arguments, b"disabled": FALSE}, now)
+
+
+def _disable(device: Device, arguments: Mapping[bytes, bytes], now: float) -> CommandResult:
+    return set_interface(device, {**arguments, b"disabled": TRUE}, now)
+
+
+def _named(device: Device, arguments: Mapping[bytes, bytes]) -> list[Interface]:
+    table = [{b".id": item_id(each.index), b"name": each.name} for each in device.interfaces]
+    return [device.interfaces[place] for place in positions(table, selector(arguments))]
+
+
+_ITEM_NAMES = frozenset({b".id", b"numbers"})
+_SETTABLE = frozenset({b"name", b"comment", b"disabled"})
+
+WRITES: Mapping[str, Action] = MappingProxyType(
+    {"set": set_interface, "enable": _enable, "disable": _disable, "comment": set_interface}
+)
+"""Commands that change an interface, the same in every menu that lists some."""
+
+MENUS = (
+    MenuSpec("/interface", interface_rows, actions={"monitor-traffic": monitor_traffic, **WRITES}),
+)
