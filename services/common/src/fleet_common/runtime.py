@@ -116,6 +116,24 @@ async def _supervise[SettingsT: ServiceSettings, MetricsT: MetricSet](
         admin_stop.set()
 
 
+async def unless_stopped[ResultT](
+    stop: asyncio.Event, work: Coroutine[Any, Any, ResultT]
+) -> ResultT | None:
+    """The work's result; None when `stop` is set first, and the work is cancelled then."""
+    working = asyncio.ensure_future(work)
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return await working
+        return None
+    finally:
+        stopping.cancel()
+        if not working.done():
+            working.cancel()
+            await asyncio.wait({working})
+
+
 def _arm_deadline(service: str, seconds: float) -> None:
     """End the process from a thread: a blocked event loop cannot keep it alive."""
 

@@ -1,0 +1,191 @@
+"""Keeps one consumer per tenant stream while streams come, change and go."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from faststream.nats import NatsBroker
+from faststream.nats.subscriber.usecases import PullStreamSubscriber
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+from nats.js.api import StreamInfo
+from nats.js.errors import Error as JetStreamError
+from nats.js.errors import NotFoundError
+
+from fleet_common.broker import created_at
+from fleet_common.errors import TransientError
+from fleet_common.health import Health, Progress
+from fleet_contracts.subjects import BadNameError, TenantId, stream_name, tenant_id
+from fleet_firmware.checker import Checker
+from fleet_firmware.consumers import DURABLE, FirmwareConsumer
+from fleet_firmware.metrics import FirmwareMetrics
+from fleet_firmware.settings import FirmwareSection
+
+_log = logging.getLogger(__name__)
+
+_STREAM_PREFIX = stream_name(TenantId(""))
+_STREAMS_PER_PAGE = 256
+_BROKER_SILENT_SECONDS = 20.0
+
+
+@dataclass(slots=True)
+class _Tenant:
+    """One stream. `subscriber` is None until its facts are restored and it is consumed."""
+
+    created: str
+    progress: Progress
+    subscriber: PullStreamSubscriber | None = None
+
+
+class Tenants:
+    """Discovers tenant streams and consumes each; never declares or changes a stream."""
+
+    def __init__(
+        self,
+        *,
+        broker: NatsBroker,
+        js: JetStreamContext,
+        checker: Checker,
+        consumer: FirmwareConsumer,
+        settings: FirmwareSection,
+        metrics: FirmwareMetrics,
+        health: Health,
+    ) -> None:
+        self._broker = broker
+        self._js = js
+        self._checker = checker
+        self._consumer = consumer
+        self._settings = settings
+        self._metrics = metrics
+        self._tenants: dict[TenantId, _Tenant] = {}
+        self._answering = health.progress(
+            "broker", _BROKER_SILENT_SECONDS + 2 * settings.discover_seconds
+        )
+        health.register("consumers", self._why_stalled)
+
+    async def run(self) -> None:
+        """Look again every `discover_seconds`, for ever. Cancel to end, then `close`."""
+        while True:
+            try:
+                await self.look()
+                self._answering.beat()
+            except (TransientError, NatsError, JetStreamError, TimeoutError, OSError) as error:
+                _log.warning(
+                    "tenant streams not read; trying again",
+                    extra={"reason": f"{type(error).__name__}: {error}"},
+                )
+            await asyncio.sleep(self._settings.discover_seconds)
+
+    async def look(self) -> None:
+        """One round: bind new streams, let go of vanished ones, mend and watch the rest."""
+        found = {tenant: info async for tenant, info in self._streams()}
+        for tenant in self._tenants.keys() - found.keys():
+            _log.info("tenant stream is gone", extra={"tenant": tenant})
+            await self._let_go(tenant)
+        for tenant, info in found.items():
+            try:
+                await self._attend(tenant, info)
+            except (TransientError, NatsError, JetStreamError, TimeoutError, OSError) as error:
+                # One tenant's trouble; its progress check turns red when it lasts.
+                _log.warning(
+                    "tenant not served; trying again",
+                    extra={"tenant": tenant, "reason": f"{type(error).__name__}: {error}"},
+                )
+        self._metrics.streams.set(
+            sum(tenant.subscriber is not None for tenant in self._tenants.values())
+        )
+
+    async def close(self) -> None:
+        """Stop consuming: running handlers get their grace, no new message is taken."""
+        async with asyncio.TaskGroup() as group:
+            for tenant in self._tenants.values():
+                if tenant.subscriber is not None:
+                    group.create_task(_stop(tenant.subscriber))
+        self._tenants.clear()
+
+    async def _streams(self) -> AsyncIterator[tuple[TenantId, StreamInfo]]:
+        offset = 0
+        while True:
+            try:
+                page = await self._js.streams_info(offset)
+            except NotFoundError:  # nats-py's answer past the end
+                return
+            for info in page:
+                tenant = _tenant_of(info)
+                if tenant is not None:
+                    yield tenant, info
+            if len(page) < _STREAMS_PER_PAGE:
+                return
+            offset += len(page)
+
+    async def _attend(self, name: TenantId, info: StreamInfo) -> None:
+        tenant = self._tenants.get(name)
+        if tenant is not None and tenant.created != created_at(info):
+            _log.info("tenant stream was made anew", extra={"tenant": name})
+            await self._let_go(name)
+            tenant = None
+        if tenant is None:
+            progress = Progress(self._settings.stalled_seconds)
+            tenant = self._tenants[name] = _Tenant(created_at(info), progress)
+        if tenant.subscriber is None:
+            await self._checker.restore(name)
+            tenant.subscriber = await self._consumer.subscribe(
+                self._broker, name, tenant.progress.beat
+            )
+            tenant.progress.idle()
+            _log.info("consuming tenant stream", extra={"tenant": name})
+        else:
+            await self._watch(name, tenant, tenant.subscriber)
+        await self._checker.sweep(name, info.state.first_seq)
+
+    async def _watch(
+        self, name: TenantId, tenant: _Tenant, subscriber: PullStreamSubscriber
+    ) -> None:
+        try:
+            info = await self._js.consumer_info(stream_name(name), DURABLE)
+        except NotFoundError:
+            # Deleted by hand or lost with a memory stream. FastStream would ask the absent
+            # consumer again and again without a pause.
+            _log.warning("consumer is gone; making it anew", extra={"tenant": name})
+            tenant.subscriber = None
+            await _stop(subscriber)
+            raise TransientError(f"consumer {DURABLE} was gone") from None
+        if (info.num_pending or 0) + (info.num_ack_pending or 0) > 0:
+            tenant.progress.expect()
+        else:
+            tenant.progress.idle()
+
+    async def _let_go(self, name: TenantId) -> None:
+        tenant = self._tenants.pop(name)
+        self._checker.forget(name)
+        if tenant.subscriber is not None:
+            await _stop(tenant.subscriber)
+
+    def _why_stalled(self) -> str | None:
+        stalled = {
+            name: reason
+            for name, tenant in self._tenants.items()
+            if (reason := tenant.progress.why_unwell()) is not None
+        }
+        if not stalled:
+            return None
+        return "; ".join(f"{stream_name(name)}: {reason}" for name, reason in stalled.items())
+
+
+def _tenant_of(info: StreamInfo) -> TenantId | None:
+    """The tenant whose stream this is; None for buckets and strangers' streams."""
+    name = info.config.name or ""
+    if not name.startswith(_STREAM_PREFIX):
+        return None
+    try:
+        return tenant_id(name.removeprefix(_STREAM_PREFIX))
+    except BadNameError:
+        return None
+
+
+async def _stop(subscriber: PullStreamSubscriber) -> None:
+    # Unsubscribing fails while the connection is away; there is nothing to undo then.
+    with contextlib.suppress(NatsError, OSError):
+        await subscriber.stop()
