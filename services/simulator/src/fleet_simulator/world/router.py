@@ -13,7 +13,7 @@ class SimulatedRouter(Device):
 
     def menu(self, path: str) -> Menu | None:
         """The menu at `path`, or None when this router has no such menu."""
-        spec = MENUS.get(path)
-        if spec is None or not spec.when(self):
-            return None
-        return RouterMenu(self, spec)
+        for spec in MENUS.get(path, ()):
+            if spec.when(self):
+                return RouterMenu(self, spec)
+        return None

@@ -13,6 +13,7 @@ from fleet_simulator.world.device import Device
 from fleet_simulator.world.formats import FALSE, TRUE, duration, duration_ms, item_id, number
 from fleet_simulator.world.interface import Interface
 from fleet_simulator.world.menu import MenuSpec
+from fleet_simulator.world.menus.conditions import has_wifi, has_wifiwave2, has_wireless
 from fleet_simulator.world.noise import mix
 from fleet_simulator.world.personality import Role
 from fleet_simulator.world.stations import Station, roster, station_seeds
@@ -52,12 +53,23 @@ def joined_stations(device: Device, now: float, role: Role = Role.RADIO) -> Iter
 
 def wireless_rows(device: Device, now: float) -> Sequence[Row]:
     """Legacy package: signal with its rate, rates as text, CCQ."""
+    if device.personality.wireless != "wireless":
+        return []
     return [_wireless_row(device, joined, now) for joined in joined_stations(device, now)]
 
 
 def wifi_rows(device: Device, now: float) -> Sequence[Row]:
-    """wifiwave2 and wifi: bare signal, rates in bits per second, no CCQ."""
-    return [_wifi_row(joined, now) for joined in joined_stations(device, now)]
+    """wifiwave2 and wifi: bare signal, rates in bits per second, no CCQ.
+
+    A manager lists the stations of its access points here, too.
+    """
+    if device.personality.wireless not in {"wifi", "wifiwave2"}:
+        return []
+    rows = [_wifi_row(joined, now) for joined in joined_stations(device, now)]
+    if device.personality.capsman == "wifi":
+        managed = joined_stations(device, now, Role.REMOTE_CAP)
+        rows += [_wifi_row(joined, now) for joined in managed]
+    return rows
 
 
 def _wireless_row(device: Device, joined: Joined, now: float) -> Row:
@@ -76,8 +88,8 @@ def _wireless_row(device: Device, joined: Joined, now: float) -> Row:
         b"ap": FALSE,
         b"wds": FALSE,
         b"bridge": FALSE,
-        b"rx-rate": _legacy_rate(quality, station.chains, bits),
-        b"tx-rate": _legacy_rate(quality, station.chains, bits >> 8),
+        b"rx-rate": legacy_rate(quality, station.chains, bits),
+        b"tx-rate": legacy_rate(quality, station.chains, bits >> 8),
         b"packets": b"%d,%d" % (tx_packets, rx_packets),
         b"bytes": b"%d,%d" % (sent, received),
         b"frames": b"%d,%d" % (tx_packets, rx_packets),
@@ -134,7 +146,7 @@ def _wifi_row(joined: Joined, now: float) -> Row:
     }
 
 
-def _legacy_rate(quality: int, chains: int, bits: int) -> bytes:
+def legacy_rate(quality: int, chains: int, bits: int) -> bytes:
     step = min(quality * len(_LEGACY_MBPS) // 46 + (bits & 1), len(_LEGACY_MBPS) - 1)
     mbps = _LEGACY_MBPS[step] * chains
     guard = b"/SGI" if step >= 8 else b""
@@ -145,20 +157,8 @@ def _address(station: Station) -> bytes:
     return b"192.168.%d.%d" % (88 + station.number // 200 % 100, 20 + station.number % 200)
 
 
-def _wireless(device: Device) -> bool:
-    return device.personality.wireless == "wireless"
-
-
-def _wifi(device: Device) -> bool:
-    return device.personality.wireless == "wifi"
-
-
-def _wifiwave2(device: Device) -> bool:
-    return device.personality.wireless == "wifiwave2"
-
-
 MENUS = (
-    MenuSpec("/interface/wireless/registration-table", wireless_rows, _wireless),
-    MenuSpec("/interface/wifi/registration-table", wifi_rows, _wifi),
-    MenuSpec("/interface/wifiwave2/registration-table", wifi_rows, _wifiwave2),
+    MenuSpec("/interface/wireless/registration-table", wireless_rows, has_wireless),
+    MenuSpec("/interface/wifi/registration-table", wifi_rows, has_wifi),
+    MenuSpec("/interface/wifiwave2/registration-table", wifi_rows, has_wifiwave2),
 )
