@@ -13,7 +13,6 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from fleet_common.fleet_spec import CadenceSpec, TlsMode, TlsSpec
 from fleet_common.inventory import DeviceRecord
@@ -47,7 +46,7 @@ class RecordedEvents:
         subject: str,
         payload: bytes,
         message_id: str,
-        headers: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,  # noqa: ARG002 - the sink's signature
     ) -> None:
         decoded = decode(subject, payload)
         assert decoded.subject.kind is kind
@@ -75,9 +74,9 @@ def write_secret(directory: Path, endpoint: Endpoint, name: str = SECRET) -> Non
     (folder / "password").write_text(endpoint.password + "\n", encoding="utf-8")
 
 
-def device_record(endpoint: Endpoint, **changes: Any) -> DeviceRecord:
+def device_record(endpoint: Endpoint, **changes: object) -> DeviceRecord:
     """The record of a simulated device: a fast cadence, everything else plain."""
-    fields: dict[str, Any] = {
+    fields: dict[str, object] = {
         "tenant": endpoint.tenant,
         "device": endpoint.device,
         "address": endpoint.address,
@@ -86,7 +85,7 @@ def device_record(endpoint: Endpoint, **changes: Any) -> DeviceRecord:
         "tls": TlsSpec(mode=TlsMode.PLAIN),
         "cadence": CadenceSpec(interval=INTERVAL_SECONDS),
     }
-    return DeviceRecord(**{**fields, **changes})
+    return DeviceRecord.model_validate({**fields, **changes})
 
 
 @dataclass

@@ -72,9 +72,11 @@ def _wireless(package: Package, menu: str, radios: Sequence[str]) -> WirelessMen
     )
 
 
+_WIFI_RADIO: Final = ("configuration.ssid", "channel.band", "channel.frequency")
+
 WIRELESS: Final = (
-    _wireless(Package.WIFI, "/interface/wifi", ("ssid", "configuration.ssid", "band")),
-    _wireless(Package.WIFIWAVE2, "/interface/wifiwave2", ("ssid", "configuration.ssid", "band")),
+    _wireless(Package.WIFI, "/interface/wifi", _WIFI_RADIO),
+    _wireless(Package.WIFIWAVE2, "/interface/wifiwave2", _WIFI_RADIO),
     # Before the local radios: one managed by CAPsMAN shows its clients there only.
     WirelessMenus(
         Package.CAPSMAN,

@@ -90,14 +90,14 @@ def _radio(row: Attributes, monitor: Attributes) -> Radio:
     frequency, width = channel(seen)
     return Radio(
         text(row.get(b"name")),
-        frequency or unsigned32(row.get(b"frequency")),
+        frequency or unsigned32(row.get(b"frequency") or row.get(b"channel.frequency")),
         width or _configured_width(row.get(b"channel-width")),
         signal_dbm(monitor.get(b"noise-floor")),
         _clients_count(row, monitor),
         boolean(row.get(b"running")),
         text(row.get(b"ssid") or row.get(b"configuration.ssid")),
-        text(row.get(b"band")),
-        signal_dbm(monitor.get(b"tx-power")),
+        text(row.get(b"band") or row.get(b"channel.band")),
+        signal_dbm(monitor.get(b"tx-power") or _channel_power(seen)),
     )
 
 
@@ -133,6 +133,11 @@ def channel(value: bytes | None) -> tuple[int | None, int | None]:
             base = int(match[1]) if match[1] else _DEFAULT_CHANNEL_WIDTH_MHZ
             return frequency, base * len(match[2])
     return frequency, _DEFAULT_CHANNEL_WIDTH_MHZ
+
+
+def _channel_power(seen: bytes | None) -> bytes | None:
+    """`17dBm` of `5180/20-Ceee/ac(17dBm)`."""
+    return seen.partition(b"(")[2].rstrip(b")") if seen else None
 
 
 def _configured_width(value: bytes | None) -> int | None:

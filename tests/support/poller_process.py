@@ -1,0 +1,170 @@
+"""The poller as the process that is deployed, against a real broker.
+
+async with fleet_broker(nats_server, "alpha") as broker:
+    await broker.assign([device_record(sim.endpoint("core-1"))])
+    with poller_process(nats_server, "alpha", secrets) as poller:
+        await eventually(lambda: broker.events("core-1"), lambda events: len(events) > 10)
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import nats
+from nats.errors import TimeoutError as NatsTimeoutError
+from nats.js import JetStreamContext
+
+from fleet_common.broker import declare_bucket, declare_stream
+from fleet_common.inventory import Assignment, DeviceRecord, replace_all
+from fleet_contracts.codec import DecodedEvent, decode
+from fleet_contracts.streams import ASSIGNMENTS_BUCKET, INVENTORY_BUCKET, tenant_stream
+from fleet_contracts.subjects import Kind, TenantId, stream_name
+from support.nats import NatsServer
+from support.ports import free_port
+
+SHARD = "shard-0"
+_BUCKET_BYTES = 4 * 1024 * 1024
+
+
+@dataclass
+class FleetBroker:
+    """What the operator does for one tenant, and a reader of its stream."""
+
+    js: JetStreamContext
+    tenant: TenantId
+    revision: int = 0
+    records: dict[str, DeviceRecord] = field(default_factory=dict[str, DeviceRecord])
+
+    async def declare_stream(self, max_bytes: int = 16 * 1024 * 1024) -> None:
+        definition = tenant_stream(self.tenant, max_bytes=max_bytes, max_age_seconds=3600)
+        await declare_stream(self.js, definition)
+
+    async def assign(self, records: Sequence[DeviceRecord]) -> None:
+        """Make inventory and assignment be exactly these devices."""
+        inventory = await declare_bucket(self.js, INVENTORY_BUCKET, _BUCKET_BYTES)
+        await replace_all(inventory, self.tenant, {one.key(): one for one in records})
+        self.revision += 1
+        assignment = Assignment(
+            tenant=self.tenant,
+            shard=SHARD,
+            revision=self.revision,
+            devices=tuple(one.device for one in records),
+        )
+        bucket = await declare_bucket(self.js, ASSIGNMENTS_BUCKET, _BUCKET_BYTES)
+        await replace_all(bucket, self.tenant, {assignment.key(): assignment})
+
+    async def events(self, device: str = "*", kind: Kind | None = None) -> list[DecodedEvent]:
+        """Everything the stream holds of a device, in its order."""
+        subject = f"fleet.{self.tenant}.{device}.{kind.value if kind else '*'}"
+        subscription = await self.js.subscribe(subject, ordered_consumer=True)  # pyright: ignore[reportUnknownMemberType] - nats-py types its callbacks loosely
+        info = await self.js.stream_info(stream_name(self.tenant))
+        events: list[DecodedEvent] = []
+        try:
+            while info.state.messages:
+                async with asyncio.timeout(5):
+                    message = await subscription.next_msg(timeout=0.3)
+                events.append(decode(message.subject, message.data))
+                if message.metadata.num_pending == 0:
+                    break
+        except NatsTimeoutError:
+            pass
+        finally:
+            await subscription.unsubscribe()
+        return events
+
+    async def stored(self) -> int:
+        """Messages in the stream."""
+        return (await self.js.stream_info(stream_name(self.tenant))).state.messages
+
+
+@asynccontextmanager
+async def fleet_broker(server: NatsServer, tenant: str) -> AsyncGenerator[FleetBroker]:
+    """A connection with the tenant's stream declared."""
+    async with asyncio.timeout(10):
+        client = await nats.connect(  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+            server.url, max_reconnect_attempts=-1, reconnect_time_wait=0.1
+        )
+    broker = FleetBroker(client.jetstream(), TenantId(tenant))  # pyright: ignore[reportUnknownMemberType] - as above
+    await broker.declare_stream()
+    try:
+        yield broker
+    finally:
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(5):
+                await client.close()
+
+
+@dataclass
+class PollerProcess:
+    """One running `python -m fleet_poller`."""
+
+    process: subprocess.Popen[bytes]
+    admin_port: int
+    log: Path
+
+    def metrics(self) -> str:
+        """The text of /metrics."""
+        url = f"http://127.0.0.1:{self.admin_port}/metrics"
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.read().decode()
+
+    async def metric(self, sample: str) -> float:
+        """One sample by its name and labels as printed; 0 when it is not there yet."""
+        try:
+            text = await asyncio.to_thread(self.metrics)
+        except OSError:
+            return 0.0
+        prefix = f"{sample} "
+        lines = (line for line in text.splitlines() if line.startswith(prefix))
+        return float(next(lines, f"{prefix}0").removeprefix(prefix))
+
+    async def terminate(self, deadline_seconds: float) -> tuple[int, float]:
+        """SIGTERM; exit code and the seconds it took. Fails with the log when it took longer."""
+        started = time.monotonic()
+        os.kill(self.process.pid, signal.SIGTERM)
+        try:
+            code = await asyncio.to_thread(self.process.wait, deadline_seconds)
+        except subprocess.TimeoutExpired as error:
+            raise AssertionError(f"still running; its log:\n{self.tail()}") from error
+        return code, time.monotonic() - started
+
+    def tail(self) -> str:
+        """The end of its log."""
+        return self.log.read_text(encoding="utf-8")[-4000:]
+
+
+@contextlib.contextmanager
+def poller_process(
+    server: NatsServer, tenant: str, secrets: Path, **settings: str
+) -> Generator[PollerProcess]:
+    """Run a poller for the tenant; `settings` are fields of its section. Killed at the end."""
+    port = free_port()
+    log = secrets.parent / "poller.log"
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "FLEET_NATS__URL": server.url,
+        "FLEET_ADMIN__PORT": str(port),
+        "FLEET_POLLER__TENANT": tenant,
+        "FLEET_POLLER__SHARD": SHARD,
+        "FLEET_POLLER__SECRETS_DIRECTORY": str(secrets),
+        **{f"FLEET_POLLER__{name.upper()}": value for name, value in settings.items()},
+    }
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "fleet_poller"], env=environment, stderr=output, stdout=output
+        )
+    try:
+        yield PollerProcess(process, port, log)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait(timeout=10)
