@@ -225,6 +225,8 @@ def _duration(text: str) -> float:
         hours, minutes, seconds = text.split(":")
         return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
     units = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+    if not text:
+        raise ValueError("empty")
     total, digits, rest = 0.0, "", text
     while rest:
         if rest[0].isdigit():

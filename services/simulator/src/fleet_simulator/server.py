@@ -232,8 +232,8 @@ async def running_simulator(
     """Serve each router at its place for as long as the block lasts.
 
     The world's time is `clock` (real time from now on by default); `seed` decides on faults by
-    chance. Raises ValueError when a tenant's names repeat or places do not suffice, OSError when a place is
-    taken; nothing is left listening then.
+    chance. Raises ValueError when a tenant's names repeat or places do not suffice, OSError when
+    a place is taken; nothing is left listening then.
     """
     if len(routers) != len(places):
         raise ValueError(f"{len(routers)} devices but {len(places)} places to listen")

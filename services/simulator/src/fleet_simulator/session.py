@@ -41,6 +41,7 @@ LOGIN_SECONDS: Final = 60.0
 _MAX_RUNNING: Final = 128
 _MAX_ENDLESS: Final = 64
 _BURST_BYTES: Final = 64 << 10
+_REBOOT_SECONDS: Final = 2.0
 _RESET: Final = struct.pack("ii", 1, 0)
 
 _log = logging.getLogger(__name__)
@@ -241,8 +242,8 @@ class Session(asyncio.Protocol):
         return Context(device.router, device.clock.now, device.changed, enlarge)
 
     def _reboot(self, tag: bytes | None) -> Job:
-        yield done(tag)
-        self._device.reboot(2.0)
+        self._loop.call_soon(self._device.reboot, _REBOOT_SECONDS)
+        yield Close(done(tag))
 
     def _login(self, command: Command, tag: bytes | None) -> Job:
         device = self._device
