@@ -1,4 +1,4 @@
-"""A fleet from a seed: devices spread over tenants, each a pure function of (seed, tenant, name)."""
+"""A fleet from a seed: each device is a function of (seed, tenant, name) and its kind."""
 
 from collections import Counter
 from collections.abc import Sequence

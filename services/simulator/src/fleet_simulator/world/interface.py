@@ -54,7 +54,7 @@ class Interface:
         "went_up",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - made in one place, plan.py
         self, index: int, name: bytes, kind: bytes, role: Role, seed: int, activity: Activity
     ) -> None:
         self.index = index

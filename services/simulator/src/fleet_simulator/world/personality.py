@@ -1,4 +1,4 @@
-"""What a kind of router is: hardware, sensors, ports, radios, software. Shared by all of its kind."""
+"""What a kind of router is: hardware, sensors, ports, radios, software."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -47,8 +47,10 @@ class Radio:
 
 @dataclass(frozen=True, slots=True)
 class Sensor:
-    """One reading of /system/health. `unit` is v7's `type`; `idle` and `span` are in that unit:
-    the value with nothing to do, and what full load adds. `places` decimals (0 or 1).
+    """One reading of /system/health.
+
+    `unit` is v7's `type`; `idle` and `span` are in that unit: the value with nothing to do,
+    and what full load adds. `places` decimals (0 or 1); `id` is the number of v7's `.id`.
     """
 
     name: str
@@ -61,7 +63,7 @@ class Sensor:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """A product. Sizes in bytes, frequency in MHz; `model` is None where there is no RouterBOARD."""
+    """A product. Sizes in bytes, frequency in MHz; `model` is None for a CHR."""
 
     board_name: str
     model: str | None
@@ -83,8 +85,9 @@ class Board:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A RouterOS release: `text` as /system/package prints it, `build` in Unix seconds, `triple`
-    is (major, minor, patch).
+    """A RouterOS release.
+
+    `text` as /system/package prints it, `build` in Unix seconds, `triple` (major, minor, patch).
     """
 
     text: str
@@ -104,7 +107,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Personality:
-    """A kind of router in the fleet: `kind` begins the device's name, `load` is its mean CPU share."""
+    """A kind of router: `kind` begins the device's name, `load` is its mean CPU share."""
 
     name: str
     kind: Literal["core", "rtr", "sw", "ap", "cap", "lte", "chr"]

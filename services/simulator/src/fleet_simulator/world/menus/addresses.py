@@ -14,6 +14,7 @@ from fleet_simulator.world.written import Values, WritableTable
 _WEEK, _DAY, _HOUR, _MINUTE = 604_800, 86_400, 3600, 60
 _UNITS = {b"w": _WEEK, b"d": _DAY, b"h": _HOUR, b"m": _MINUTE, b"s": 1}
 _VRF_SINCE = (7, 16, 0)
+_HOST = 32
 
 
 def _first_addresses(device: Device) -> Sequence[Values]:
@@ -52,7 +53,9 @@ def _derive_address(device: Device, values: Values, others: Sequence[Values], _n
     network = str(address.network.network_address).encode()
     row = {
         b"address": text,
-        b"network": values.get(b"network", network) if address.network.prefixlen == 32 else network,
+        b"network": values.get(b"network", network)
+        if address.network.prefixlen == _HOST
+        else network,
         b"interface": interface,
         b"actual-interface": found.master or interface,
     }
@@ -147,7 +150,7 @@ def _seconds(text: bytes, argument: str) -> int:
     """Seconds of `1d2h3m4s`, `01:02:03` or a plain number. Raises TrapError for others."""
     if text.isdigit():
         return int(text)
-    if text.count(b":") == 2 and text.replace(b":", b"").isdigit():
+    if text.count(b":") == len(b"::") and text.replace(b":", b"").isdigit():
         hours, minutes, seconds = text.split(b":")
         return int(hours) * _HOUR + int(minutes) * _MINUTE + int(seconds)
     total, digits = 0, b""

@@ -20,7 +20,7 @@ V7 = 7
 
 
 def has_wireless(device: Device) -> bool:
-    """The legacy package: in every v6, in v7 to 7.12 unless wifiwave2 replaces it, later on its own."""
+    """The legacy package: in all versions to 7.12 unless wifiwave2 replaces it, later by itself."""
     if device.release.triple < WIFI_BUILT_IN:
         return device.personality.wireless != "wifiwave2"
     return device.personality.wireless == "wireless"

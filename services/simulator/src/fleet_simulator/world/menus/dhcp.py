@@ -70,9 +70,7 @@ def lease_rows(device: Device, now: float) -> Sequence[Row]:
     return rows
 
 
-def _lease(
-    device: Device, place: int, bits: int, now: float, *, bound: bool, static: bool
-) -> Row:
+def _lease(device: Device, place: int, bits: int, now: float, *, bound: bool, static: bool) -> Row:
     address = b"192.168.88.%d" % (20 + place)
     mac = mac_address(bits, 0xDCA632)
     client = b"1:" + mac.lower()

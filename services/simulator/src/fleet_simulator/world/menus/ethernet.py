@@ -21,6 +21,7 @@ _RATES: Final = {
 _GIGABIT = b"10M-baseT-half,10M-baseT-full,100M-baseT-half,100M-baseT-full,1G-baseT-full"
 _VENDORS = (b"MikroTikls", b"FS", b"FINISAR CORP.", b"OEM")
 _POE_WATTS_MOST = 14.0
+_FED = 0.5
 
 
 def ports(device: Device) -> list[Interface]:
@@ -151,7 +152,7 @@ def monitor_poe(device: Device, arguments: Mapping[bytes, bytes], now: float) ->
         port = by_name[table[place][b"name"]]
         row = {b"name": port.name, b"poe-out": b"auto-on"}
         linked = port.link(now, boot).running
-        if linked and unit(port.seed, 17) < 0.5:
+        if linked and unit(port.seed, 17) < _FED:
             watts = between(port.seed, 18, 2.0, _POE_WATTS_MOST)
             watts *= 0.9 + 0.2 * smooth(port.seed, now, 120.0)
             row |= {

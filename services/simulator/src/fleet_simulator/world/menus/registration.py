@@ -13,7 +13,7 @@ from fleet_simulator.world.device import Device
 from fleet_simulator.world.formats import FALSE, TRUE, duration, duration_ms, item_id, number
 from fleet_simulator.world.interface import Interface
 from fleet_simulator.world.menu import MenuSpec
-from fleet_simulator.world.menus.conditions import has_wifi, has_wifiwave2, has_wireless
+from fleet_simulator.world.menus.conditions import has_wifi, has_wifiwave2, has_wireless, v6
 from fleet_simulator.world.noise import mix
 from fleet_simulator.world.personality import Role
 from fleet_simulator.world.stations import Station, roster, station_seeds
@@ -21,6 +21,7 @@ from fleet_simulator.world.stations import Station, roster, station_seeds
 _WRAP_32 = 0xFFFF_FFFF
 _LEGACY_MBPS = (6.5, 13.0, 19.5, 26.0, 39.0, 52.0, 58.5, 65.0, 72.2, 86.7)
 _NOISE_FLOOR = -104
+_SHORT_GUARD = 8
 
 
 class Joined(NamedTuple):
@@ -77,7 +78,7 @@ def _wireless_row(device: Device, joined: Joined, now: float) -> Row:
     signal = station.signal(now)
     sent, received, _, _ = station.traffic(now)
     tx_packets, rx_packets = sent // 940, received // 310
-    if device.major < 7:
+    if v6(device):
         sent, received = sent & _WRAP_32, received & _WRAP_32
     quality = max(min(signal + 90, 45), 4)
     bits = mix(station.seed, int(now / 15))
@@ -147,9 +148,13 @@ def _wifi_row(joined: Joined, now: float) -> Row:
 
 
 def legacy_rate(quality: int, chains: int, bits: int) -> bytes:
+    """A rate as the legacy package prints it: `72.2Mbps-20MHz/1S/SGI`, `SGI` for the two fastest.
+
+    `quality` is decibels above -90 dBm, 4 to 45; the last of `bits` moves it by a step.
+    """
     step = min(quality * len(_LEGACY_MBPS) // 46 + (bits & 1), len(_LEGACY_MBPS) - 1)
     mbps = _LEGACY_MBPS[step] * chains
-    guard = b"/SGI" if step >= 8 else b""
+    guard = b"/SGI" if step >= _SHORT_GUARD else b""
     return b"%gMbps-20MHz/%dS%s" % (mbps, chains, guard)
 
 

@@ -6,10 +6,12 @@ from fleet_simulator.tables import CommandResult, Row, TrapError
 from fleet_simulator.world.device import Device
 from fleet_simulator.world.formats import FALSE, TRUE, date_time, duration, item_id, number
 from fleet_simulator.world.menu import MenuSpec
+from fleet_simulator.world.menus.conditions import v7
 from fleet_simulator.world.noise import mix, unit
 from fleet_simulator.world.sensors import reading
 
-_SERIAL_LETTERS = "0123456789ABCDEFGH"
+_NAME_MOST, _SERIAL_LENGTH = 64, 11
+_NEVER_UPGRADED = 0.3
 
 
 def identity_rows(device: Device, _now: float) -> Sequence[Row]:
@@ -24,7 +26,7 @@ def set_identity(device: Device, arguments: Mapping[bytes, bytes], now: float) -
             raise TrapError(f"unknown parameter {key.decode('latin-1')}", 0)
     if b"name" in arguments:
         name = arguments[b"name"]
-        if len(name) > 64:
+        if len(name) > _NAME_MOST:
             raise TrapError("value of name should be a string of length 0..64", 1)
         device.identity = name
         device.last_change = now
@@ -87,7 +89,7 @@ def health_rows(device: Device, now: float) -> Sequence[Row]:
     """v7: a row per sensor with name, value and type; v6: one row of all; CHR: nothing."""
     sensors = device.board.sensors
     heat = device.load.heat(now) if sensors else 0.0
-    if device.major >= 7:
+    if v7(device):
         return [
             {
                 b".id": item_id(sensor.id),
@@ -103,12 +105,12 @@ def health_rows(device: Device, now: float) -> Sequence[Row]:
 
 
 def serial_number(device: Device) -> bytes:
-    """A serial number as printed on the label: 12 letters and digits."""
+    """A serial number as printed on the label."""
     bits = mix(device.seed, 0x5E41)
-    text = "HG" if device.major >= 7 else "A"
-    while len(text) < 11:
+    text = "HG" if v7(device) else "A"
+    while len(text) < _SERIAL_LENGTH:
         bits, digit = divmod(bits, 16)
-        text += _SERIAL_LETTERS[digit]
+        text += f"{digit:X}"
     return text.encode()
 
 
@@ -118,10 +120,10 @@ def routerboard_rows(device: Device, _now: float) -> Sequence[Row]:
     if board.model is None:
         return [{b"routerboard": FALSE}]
     upgrade = device.version_text.encode()
-    behind = unit(device.seed, 0xB007) < 0.3
+    behind = unit(device.seed, 0xB007) < _NEVER_UPGRADED
     current = board.factory_firmware.encode() if behind else upgrade
     row = {b"routerboard": TRUE}
-    if device.major >= 7:
+    if v7(device):
         row[b"board-name"] = board.board_name.encode()
     return [
         row
@@ -136,14 +138,10 @@ def routerboard_rows(device: Device, _now: float) -> Sequence[Row]:
     ]
 
 
-def _has_health(_device: Device) -> bool:
-    return True
-
-
 MENUS = (
     MenuSpec("/system/identity", identity_rows, actions={"set": set_identity}),
     MenuSpec("/system/resource", resource_rows),
     MenuSpec("/system/resource/cpu", cpu_rows),
-    MenuSpec("/system/health", health_rows, _has_health),
+    MenuSpec("/system/health", health_rows),
     MenuSpec("/system/routerboard", routerboard_rows),
 )
