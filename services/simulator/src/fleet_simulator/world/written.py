@@ -12,6 +12,9 @@ from fleet_simulator.world.formats import FALSE, TRUE, duration, item_id
 from fleet_simulator.world.items import positions, selector
 from fleet_simulator.world.menu import Action, MenuSpec
 
+_CONFIGURED = 40 * 86_400.0
+"""How long before the simulation began the routers were configured."""
+
 type Values = dict[bytes, bytes]
 type First = Callable[[Device], Sequence[Values]]
 type Derive = Callable[[Device, Values, Sequence[Values], float], Entry]
@@ -62,7 +65,7 @@ class WritableTable:
             entry.values
             if entry.expires is None
             else entry.values | {b"timeout": duration(max(entry.expires - now, 0))}
-            for entry in self._table(device, now).entries
+            for entry in self._table(device).entries
             if entry.expires is None or entry.expires > now
         ]
 
@@ -137,19 +140,19 @@ class WritableTable:
                 raise TrapError("no such item", 0)
         return places
 
-    def _table(self, device: Device, now: float) -> Table:
+    def _table(self, device: Device) -> Table:
         kept = device.tables.get(self._path) if device.tables else None
         if kept is not None:
             return kept
         entries: list[Entry] = []
         for number, values in enumerate(self._first(device), start=1):
             others = [entry.values for entry in entries]
-            entry = self._derive(device, values, others, now)
+            entry = self._derive(device, values, others, device.started - _CONFIGURED)
             entries.append(Entry({b".id": item_id(number), **entry.values}, entry.expires))
         return Table(entries, len(entries) + 1)
 
     def _open(self, device: Device, now: float) -> Table:
-        table = self._table(device, now)
+        table = self._table(device)
         if device.tables is None:
             device.tables = {}
         device.tables[self._path] = table

@@ -121,11 +121,10 @@ def _derive_list(device: Device, values: Values, others: Sequence[Values], now: 
     for other in others:
         if other[b"list"] == name and other[b"address"] == address:
             raise TrapError("failure: already have such entry")
-    moment = device.started if not others and not device.tables else now
     row = {
         b"list": name,
         b"address": address,
-        b"creation-time": date_time(device.local(moment), device.release.major),
+        b"creation-time": date_time(device.local(now), device.release.major),
     }
     timeout = _seconds(values.get(b"timeout", b"0s"), "timeout")
     row[b"dynamic"] = TRUE if timeout else FALSE

@@ -70,7 +70,10 @@ def ethernet_rows(device: Device, now: float) -> Sequence[Row]:
 
 
 def monitor_ethernet(device: Device, arguments: Mapping[bytes, bytes], now: float) -> CommandResult:
-    """One reading of each port named: link, rate, and the module where there is one."""
+    """One reading of each port named: link, rate, and the module where there is one.
+
+    A module's readings come without their units (C, V, mA, dBm, nm), as the API gives them.
+    """
     boot = device.booted(now)
     rows: list[Row] = []
     for port in named(device, b"ether", arguments):
@@ -111,10 +114,10 @@ def _module(port: Interface, now: float, *, running: bool) -> dict[bytes, bytes]
         b"sfp-vendor-name": pick(seed, 11, _VENDORS),
         b"sfp-vendor-part-number": b"S+31DLC10D",
         b"sfp-vendor-serial": b"%010d" % (seed % 10**10),
-        b"sfp-wavelength": pick(seed, 12, (b"1310nm", b"1550nm", b"850nm")),
-        b"sfp-temperature": number(between(seed, 13, 34, 46) + 6 * wander) + b"C",
-        b"sfp-supply-voltage": b"3.2%02dV" % (60 + 30 * wander),
-        b"sfp-tx-bias-current": number(between(seed, 14, 18, 40) + 2 * wander) + b"mA",
+        b"sfp-wavelength": pick(seed, 12, (b"1310", b"1550", b"850")),
+        b"sfp-temperature": number(between(seed, 13, 34, 46) + 6 * wander),
+        b"sfp-supply-voltage": b"3.2%02d" % (60 + 30 * wander),
+        b"sfp-tx-bias-current": number(between(seed, 14, 18, 40) + 2 * wander),
         b"sfp-tx-power": _dbm(between(seed, 15, -3.5, -1.5) + 0.2 * wander),
         b"sfp-rx-power": _dbm(between(seed, 16, -9.5, -3.0) + 0.4 * wander if running else -40.0),
         b"eeprom-checksum": b"good",
@@ -122,7 +125,7 @@ def _module(port: Interface, now: float, *, running: bool) -> dict[bytes, bytes]
 
 
 def _dbm(value: float) -> bytes:
-    return f"{value:.3f}dBm".encode()
+    return f"{value:.3f}".encode()
 
 
 def poe_rows(device: Device, _now: float) -> Sequence[Row]:
@@ -157,9 +160,9 @@ def monitor_poe(device: Device, arguments: Mapping[bytes, bytes], now: float) ->
             watts *= 0.9 + 0.2 * smooth(port.seed, now, 120.0)
             row |= {
                 b"poe-out-status": b"powered-on",
-                b"poe-out-voltage": b"53.1V",
-                b"poe-out-current": number(watts / 53.1 * 1000.0) + b"mA",
-                b"poe-out-power": tenths(watts) + b"W",
+                b"poe-out-voltage": b"53.1",
+                b"poe-out-current": number(watts / 53.1 * 1000.0),
+                b"poe-out-power": tenths(watts),
             }
         else:
             row[b"poe-out-status"] = b"waiting-for-load"

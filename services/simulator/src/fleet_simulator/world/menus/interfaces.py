@@ -149,6 +149,11 @@ def _rename(device: Device, interface: Interface, name: bytes) -> None:
     for member in device.interfaces:
         if member.master == interface.name:
             member.master = name
+    for table in (device.tables or {}).values():
+        for entry in table.entries:
+            for key in (b"interface", b"actual-interface"):
+                if entry.values.get(key) == interface.name:
+                    entry.values[key] = name
     interface.name = name
 
 
