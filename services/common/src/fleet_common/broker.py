@@ -106,6 +106,28 @@ async def probe(client: Client, timeout_seconds: float = 2.0) -> None:
         raise TransientError(f"broker does not answer: {error}") from error
 
 
+async def close(client: Client, flush_seconds: float = 2.0) -> None:
+    """Send what is pending, acknowledgements included, and close; within about twice the time.
+
+    Not `drain`: nats-py's drain swallows its cancellation and then flushes for ten
+    seconds more, which is a service's whole grace period when the broker hangs.
+    """
+    try:
+        async with asyncio.timeout(flush_seconds):
+            if client.is_connected:
+                await client.flush(timeout=max(1, round(flush_seconds)))
+    except (NatsError, TimeoutError, OSError) as error:
+        _log.warning(
+            "broker does not answer; closing without its answer",
+            extra={"reason": type(error).__name__},
+        )
+    try:
+        async with asyncio.timeout(flush_seconds):
+            await client.close()
+    except (NatsError, TimeoutError, OSError) as error:
+        _log.warning("broker connection not closed", extra={"reason": type(error).__name__})
+
+
 def stream_config(definition: StreamDefinition) -> StreamConfig:
     """The broker's configuration for a definition; discard old, direct get, limits retention."""
     return StreamConfig(
