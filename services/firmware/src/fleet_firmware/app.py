@@ -1,12 +1,10 @@
 """The firmware-checker put together."""
 
-import asyncio
-import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol
 
-from fleet_common.broker import jetstream
+from fleet_common.broker import close, jetstream
 from fleet_common.health import Progress
 from fleet_common.runtime import Runtime, unless_stopped
 from fleet_firmware.channels import ChannelKey, ChannelReading
@@ -20,10 +18,7 @@ from fleet_firmware.store import JetStreamStore
 from fleet_firmware.tenants import Tenants
 from fleet_firmware.upgrade_host import UpgradeHost
 
-_log = logging.getLogger(__name__)
-
 _CHANNELS_SILENT_SECONDS = 120.0
-_CLOSE_SECONDS = 6.0
 
 
 class Channels(Protocol):
@@ -69,7 +64,8 @@ async def run(runtime: Runtime, settings: FirmwareSettings, metrics: FirmwareMet
         await runtime.stop.wait()
         for task in work:
             task.cancel()
-        await _close(tenants, broker)
+        await tenants.close()
+        await close(client)
 
 
 @asynccontextmanager
@@ -82,13 +78,3 @@ async def open_channels(
         return
     async with UpgradeHost(settings.upgrade_base_url, settings.fetch_timeout_seconds) as host:
         yield HostChannels(host, settings, metrics)
-
-
-async def _close(tenants: Tenants, broker: FleetBroker) -> None:
-    try:
-        async with asyncio.timeout(_CLOSE_SECONDS):
-            await tenants.close()
-            await broker.stop()
-    except (TimeoutError, OSError) as error:
-        # What was not acknowledged is delivered again after the start.
-        _log.warning("broker connection not closed in order", extra={"reason": str(error)})

@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 _STREAM_PREFIX = stream_name(TenantId(""))
 _STREAMS_PER_PAGE = 256
-_BROKER_SILENT_SECONDS = 20.0
+_BROKER_SILENT_SECONDS = 10.0
 
 
 @dataclass(slots=True)

@@ -1,0 +1,428 @@
+"""The firmware-checker as a process, against a real nats-server and a real HTTP host."""
+
+import json
+import signal
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from nats.aio.client import Client
+from nats.js.errors import NotFoundError
+
+from fleet_common.broker import declare_stream
+from fleet_common.direct import StoredMessage, last_message, last_messages
+from fleet_contracts.codec import DecodedEvent, decode, encode
+from fleet_contracts.gen.fleet.v1.events_pb2 import Event, Firmware, Verdict
+from fleet_contracts.streams import tenant_stream
+from fleet_contracts.subjects import (
+    Kind,
+    device_id,
+    kind_subjects,
+    message_id,
+    stream_name,
+    tenant_id,
+)
+from support.channel_host import Answer, ChannelHost, channel_host
+from support.nats import NatsServer
+from support.processes import service_process
+from support.waiting import eventually
+
+MODULE = "fleet_firmware"
+TENANT = tenant_id("acme")
+STREAM = stream_name(TENANT)
+STABLE = "NEWESTa7.stable"
+NOW_MS = int(time.time() * 1000)
+DURABLE = "firmware-checker"
+
+
+def settings(server: NatsServer, host: ChannelHost | None, **more: str) -> dict[str, str]:
+    base = {
+        "FLEET_NATS__URL": server.url,
+        "FLEET_NATS__REQUEST_TIMEOUT_SECONDS": "2",
+        "FLEET_FIRMWARE__DISCOVER_SECONDS": "0.2",
+        "FLEET_FIRMWARE__REQUEST_SPACING_SECONDS": "0",
+        "FLEET_FIRMWARE__FETCH_TIMEOUT_SECONDS": "60",
+    }
+    if host is not None:
+        base["FLEET_FIRMWARE__UPGRADE_BASE_URL"] = host.base_url
+    return {**base, **{f"FLEET_FIRMWARE__{name.upper()}": value for name, value in more.items()}}
+
+
+async def declare(client: Client, tenant: str = TENANT, max_bytes: int = 1 << 20) -> None:
+    await declare_stream(
+        client.jetstream(),  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+        tenant_stream(tenant_id(tenant), max_bytes=max_bytes, max_age_seconds=3600),
+    )
+
+
+async def publish_firmware(
+    client: Client,
+    device: str,
+    version: str,
+    *,
+    channel: str = "stable",
+    slot: int = NOW_MS,
+    tenant: str = TENANT,
+) -> None:
+    event = Event(
+        slot_unix_ms=slot,
+        firmware=Firmware(installed_version=version, channel=channel, architecture="arm64"),
+    )
+    await client.jetstream().publish(  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+        f"fleet.{tenant}.{device}.firmware",
+        encode(event),
+        headers={"Nats-Msg-Id": message_id(device_id(device), Kind.FIRMWARE, slot)},
+    )
+
+
+async def advice_of(client: Client, device: str, tenant: str = TENANT) -> DecodedEvent | None:
+    subject = f"fleet.{tenant}.{device}.firmware-advice"
+    message = await last_message(client, stream_name(tenant_id(tenant)), subject)
+    return None if message is None else decode(subject, message.payload)
+
+
+async def verdict_of(client: Client, device: str, tenant: str = TENANT) -> str | None:
+    decoded = await advice_of(client, device, tenant)
+    if decoded is None:
+        return None
+    advice = decoded.event.firmware_advice
+    verdict = Verdict.Name(advice.verdict).removeprefix("VERDICT_").lower()
+    return f"{verdict} {advice.latest_version}".strip()
+
+
+async def wait_for_verdict(client: Client, device: str, verdict: str, tenant: str = TENANT) -> None:
+    await eventually(
+        lambda: verdict_of(client, device, tenant),
+        lambda seen: seen == verdict,
+        what=f"advice for {device}",
+    )
+
+
+async def stored_advice(client: Client) -> int:
+    """How many advice messages the stream holds, repeated ones included."""
+    info = await client.jetstream().stream_info(STREAM, kind_subjects(TENANT, Kind.FIRMWARE_ADVICE))  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+    return sum((info.state.subjects or {}).values())
+
+
+async def unanswered(client: Client) -> int:
+    """Events the consumer has not finished; -1 while there is no consumer."""
+    try:
+        info = await client.jetstream().consumer_info(STREAM, DURABLE)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+    except NotFoundError:
+        return -1
+    return (info.num_pending or 0) + (info.num_ack_pending or 0)
+
+
+async def all_answered(client: Client) -> None:
+    await eventually(lambda: unanswered(client), lambda left: left == 0, what="all events answered")
+
+
+@pytest.fixture
+async def host() -> AsyncIterator[ChannelHost]:
+    def prepare(host: ChannelHost) -> None:
+        host.offers(STABLE, "7.24.4")
+        host.offers("NEWESTa6.stable", "6.49.22")
+        host.offers("NEWESTa6.testing", "7.23.7")
+
+    async with channel_host(prepare) as running:
+        yield running
+
+
+async def test_events_are_answered_with_advice_of_their_own_slot(
+    nats_server: NatsServer, nats_client: Client, host: ChannelHost, tmp_path: Path
+) -> None:
+    await declare(nats_client)
+    await publish_firmware(nats_client, "r1", "7.20.1")
+    with service_process(MODULE, settings(nats_server, host), tmp_path) as service:
+        await service.ready()
+        await wait_for_verdict(nats_client, "r1", "upgrade_available 7.24.4")
+        await publish_firmware(nats_client, "r2", "7.24.4")
+        await publish_firmware(nats_client, "r3", "6.49.10", channel="current")
+        await publish_firmware(nats_client, "r4", "6.49.10", channel="release-candidate")
+        await publish_firmware(nats_client, "r5", "7.25beta5")
+        await publish_firmware(nats_client, "r6", "7.20", channel="nightly")
+        await publish_firmware(nats_client, "r7", "unreadable")
+        await wait_for_verdict(nats_client, "r2", "up_to_date 7.24.4")
+        await wait_for_verdict(nats_client, "r3", "upgrade_available 6.49.22")
+        await wait_for_verdict(nats_client, "r4", "channel_unknown")
+        await wait_for_verdict(nats_client, "r5", "ahead_of_channel 7.24.4")
+        await wait_for_verdict(nats_client, "r6", "channel_unknown")
+        await wait_for_verdict(nats_client, "r7", "version_unknown")
+        await all_answered(nats_client)
+        decoded = await advice_of(nats_client, "r1")
+        assert decoded is not None
+        assert decoded.event.slot_unix_ms == NOW_MS
+        assert decoded.event.observed_after_slot_ms > 0
+        assert decoded.event.firmware_advice.latest_released_unix_seconds == 1_789_558_341
+        assert host.asked_for(STABLE) == 1
+        assert await service.metric("fleet_firmware_advice_published_total{") == 7
+        assert await service.metric("fleet_firmware_devices ") == 7
+        assert await service.stop() == 0
+
+
+async def test_streams_are_left_exactly_as_their_owner_made_them(
+    nats_server: NatsServer, nats_client: Client, host: ChannelHost, tmp_path: Path
+) -> None:
+    async def config() -> bytes:
+        answer = await nats_client.request(f"$JS.API.STREAM.INFO.{STREAM}", b"", timeout=5)
+        return json.dumps(json.loads(answer.data)["config"], sort_keys=True).encode()
+
+    await declare(nats_client, max_bytes=3_000_000)
+    before = await config()
+    with service_process(MODULE, settings(nats_server, host), tmp_path) as service:
+        await service.ready()
+        await publish_firmware(nats_client, "r1", "7.20.1")
+        await wait_for_verdict(nats_client, "r1", "upgrade_available 7.24.4")
+        assert await config() == before
+        assert await service.stop() == 0
+    assert await config() == before
+    answer = await nats_client.request("$JS.API.STREAM.NAMES", b"", timeout=5)
+    assert json.loads(answer.data)["streams"] == [STREAM]
+
+
+async def test_a_restart_repeats_nothing_and_goes_on(
+    nats_server: NatsServer, nats_client: Client, host: ChannelHost, tmp_path: Path
+) -> None:
+    await declare(nats_client)
+
+    async def run_once(slot: int, outcome: str) -> None:
+        with service_process(MODULE, settings(nats_server, host), tmp_path / outcome) as service:
+            await service.ready()
+            await publish_firmware(nats_client, "r1", "7.20.1", slot=slot)
+            await publish_firmware(nats_client, "r2", "7.24.4", slot=slot)
+            # The channel is read anew by each process; only then could it repeat itself.
+            await eventually(
+                lambda: service.metric(f'fleet_firmware_checks_total{{outcome="{outcome}"}}'),
+                lambda count: count >= 2,
+                what=f"both devices {outcome}",
+            )
+            await wait_for_verdict(nats_client, "r1", "upgrade_available 7.24.4")
+            await wait_for_verdict(nats_client, "r2", "up_to_date 7.24.4")
+            await all_answered(nats_client)
+            assert await service.stop() == 0
+
+    await run_once(NOW_MS, "published")
+    assert await stored_advice(nats_client) == 2
+    await run_once(NOW_MS + 1, "unchanged")
+    assert await stored_advice(nats_client) == 2
+    assert host.asked_for(STABLE) == 2
+
+
+async def test_a_newer_channel_reaches_devices_without_a_new_event(
+    nats_server: NatsServer, nats_client: Client, host: ChannelHost, tmp_path: Path
+) -> None:
+    await declare(nats_client)
+    await publish_firmware(nats_client, "r1", "7.20.1")
+    await publish_firmware(nats_client, "r2", "7.24.4")
+    quick = settings(nats_server, host, refresh_seconds="0.3")
+    with service_process(MODULE, quick, tmp_path) as service:
+        await service.ready()
+        await wait_for_verdict(nats_client, "r2", "up_to_date 7.24.4")
+        host.offers(STABLE, "7.24.5")
+        await wait_for_verdict(nats_client, "r1", "upgrade_available 7.24.5")
+        await wait_for_verdict(nats_client, "r2", "upgrade_available 7.24.5")
+        decoded = await advice_of(nats_client, "r1")
+        assert decoded is not None
+        assert decoded.event.slot_unix_ms > NOW_MS
+        assert await stored_advice(nats_client) == 4
+        assert any(request.get("if-none-match") == '"7.24.4"' for request in host.requests)
+        assert await service.stop() == 0
+
+
+async def test_a_channel_that_cannot_be_read_delays_advice_and_loses_none(
+    nats_server: NatsServer, nats_client: Client, host: ChannelHost, tmp_path: Path
+) -> None:
+    host.files[STABLE] = Answer(status=503)
+    await declare(nats_client)
+    await publish_firmware(nats_client, "r1", "7.20.1")
+    quick = settings(nats_server, host, first_retry_seconds="0.2", retry_seconds="0.4")
+    with service_process(MODULE, quick, tmp_path) as service:
+        await service.ready()
+        await eventually(lambda: host.asked_for(STABLE), lambda asked: asked >= 3, what="retries")
+        assert await verdict_of(nats_client, "r1") is None
+        await all_answered(nats_client)
+        host.offers(STABLE, "7.24.4")
+        await wait_for_verdict(nats_client, "r1", "upgrade_available 7.24.4")
+        decoded = await advice_of(nats_client, "r1")
+        assert decoded is not None
+        assert decoded.event.slot_unix_ms == NOW_MS
+        assert await service.metric('fleet_firmware_channel_fetches_total{outcome="failed"}') >= 3
+        assert await service.stop() == 0
+
+
+async def test_a_fetch_that_hangs_holds_up_neither_events_nor_the_end(
+    nats_server: NatsServer, nats_client: Client, host: ChannelHost, tmp_path: Path
+) -> None:
+    host.files[STABLE] = Answer(stall=True)
+    await declare(nats_client)
+    await publish_firmware(nats_client, "r1", "7.20.1")
+    with service_process(MODULE, settings(nats_server, host), tmp_path) as service:
+        await service.ready()
+        await eventually(lambda: host.asked_for(STABLE), lambda asked: asked == 1, what="the fetch")
+        await publish_firmware(nats_client, "r2", "nonsense")
+        await wait_for_verdict(nats_client, "r2", "version_unknown")
+        started = time.monotonic()
+        assert await service.stop() == 0
+        assert time.monotonic() - started < 8
+
+
+async def test_a_poison_message_is_set_aside_once_and_the_rest_goes_on(
+    nats_server: NatsServer, nats_client: Client, host: ChannelHost, tmp_path: Path
+) -> None:
+    await declare(nats_client)
+    js = nats_client.jetstream()  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+    await js.publish("fleet.acme.r1.firmware", b"\xff garbage")
+    await js.publish("fleet.acme.r2.firmware", b"")
+    await js.publish("fleet.acme.UPPER.firmware", b"x")
+    with service_process(MODULE, settings(nats_server, host), tmp_path) as service:
+        await service.ready()
+        await publish_firmware(nats_client, "r3", "7.20.1")
+        await wait_for_verdict(nats_client, "r3", "upgrade_available 7.24.4")
+        await all_answered(nats_client)
+        metric = "fleet_firmware_events_rejected_total"
+        assert await service.metric(f'{metric}{{reason="payload"}}') == 1
+        assert await service.metric(f'{metric}{{reason="schema_version"}}') == 1
+        assert await service.metric(f'{metric}{{reason="device"}}') == 1
+        assert await service.stop() == 0
+    reasons = [r["reason"] for r in service.log_records() if "malformed" in r["message"]]
+    assert len(reasons) == 3
+    assert "payload: not a fleet.v1.Event" in reasons
+
+
+async def test_tenants_are_found_and_let_go_while_running(
+    nats_server: NatsServer, nats_client: Client, host: ChannelHost, tmp_path: Path
+) -> None:
+    await declare(nats_client)
+    with service_process(MODULE, settings(nats_server, host), tmp_path) as service:
+        await service.ready()
+        await declare(nats_client, "beta")
+        await publish_firmware(nats_client, "r1", "7.20.1", tenant="beta")
+        await wait_for_verdict(nats_client, "r1", "upgrade_available 7.24.4", "beta")
+        await eventually(
+            lambda: service.metric("fleet_firmware_streams "), lambda n: n == 2, what="two streams"
+        )
+        js = nats_client.jetstream()  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+        await js.delete_stream(STREAM)
+        await eventually(
+            lambda: service.metric("fleet_firmware_streams "), lambda n: n == 1, what="one stream"
+        )
+        # Made anew: sequences begin at 1, so nothing of the old stream may be remembered.
+        await declare(nats_client)
+        await publish_firmware(nats_client, "r1", "7.20.1")
+        await wait_for_verdict(nats_client, "r1", "upgrade_available 7.24.4")
+        await js.delete_consumer(STREAM, DURABLE)
+        await publish_firmware(nats_client, "r2", "7.24.4")
+        await wait_for_verdict(nats_client, "r2", "up_to_date 7.24.4")
+        assert await service.stop() == 0
+
+
+async def test_advice_that_the_stream_discarded_is_published_again(
+    nats_server: NatsServer, nats_client: Client, host: ChannelHost, tmp_path: Path
+) -> None:
+    await declare(nats_client)
+    with service_process(MODULE, settings(nats_server, host), tmp_path) as service:
+        await service.ready()
+        await publish_firmware(nats_client, "r1", "7.20.1")
+        await wait_for_verdict(nats_client, "r1", "upgrade_available 7.24.4")
+        first = await advice_of(nats_client, "r1")
+        js = nats_client.jetstream()  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+        await js.purge_stream(STREAM)
+        await wait_for_verdict(nats_client, "r1", "upgrade_available 7.24.4")
+        again = await advice_of(nats_client, "r1")
+        assert first is not None
+        assert again is not None
+        assert again.event.slot_unix_ms > first.event.slot_unix_ms
+        assert again.event.firmware_advice == first.event.firmware_advice
+        assert await service.stop() == 0
+
+
+async def test_with_a_file_no_request_leaves_and_a_change_is_taken_up(
+    nats_server: NatsServer, nats_client: Client, host: ChannelHost, tmp_path: Path
+) -> None:
+    file = tmp_path / "channels.yaml"
+    file.write_text("7: {stable: 7.20}\n", encoding="utf-8")
+    await declare(nats_client)
+    await publish_firmware(nats_client, "r1", "7.20")
+    offline = settings(nats_server, host, channel_file=str(file))
+    with service_process(MODULE, offline, tmp_path) as service:
+        await service.ready()
+        await wait_for_verdict(nats_client, "r1", "up_to_date 7.20")
+        file.write_text("7: {stable: 7.20.1}\n", encoding="utf-8")
+        await wait_for_verdict(nats_client, "r1", "upgrade_available 7.20.1")
+        assert await service.stop() == 0
+    assert host.requests == []
+
+
+async def test_a_bad_channel_file_refuses_to_start(nats_server: NatsServer, tmp_path: Path) -> None:
+    file = tmp_path / "channels.yaml"
+    file.write_text("7: {stable: 6.1}\n", encoding="utf-8")
+    bad = settings(nats_server, None, channel_file=str(file))
+    with service_process(MODULE, bad, tmp_path) as service:
+        assert await service.exit_code() == 2
+    assert "FLEET_FIRMWARE__CHANNEL_FILE" in service.log_text()
+    assert "7.stable: 6.1 is not version 7" in service.log_text()
+
+
+async def test_a_broker_that_hangs_turns_health_red_and_nothing_is_lost(
+    nats_server: NatsServer, nats_client: Client, host: ChannelHost, tmp_path: Path
+) -> None:
+    await declare(nats_client)
+    with service_process(MODULE, settings(nats_server, host), tmp_path) as service:
+        await service.ready()
+        await publish_firmware(nats_client, "r1", "7.20.1")
+        await wait_for_verdict(nats_client, "r1", "upgrade_available 7.24.4")
+
+        async def health() -> int:
+            answer = await service.get("/healthz")
+            return answer.status_code if answer else 0
+
+        assert await health() == 200
+        nats_server.pause()
+        await eventually(health, lambda code: code == 503, deadline_seconds=40, what="red health")
+        nats_server.resume()
+        await eventually(health, lambda code: code == 200, deadline_seconds=40, what="green health")
+        await publish_firmware(nats_client, "r2", "7.24.4")
+        await wait_for_verdict(nats_client, "r2", "up_to_date 7.24.4")
+        assert await service.stop() == 0
+
+
+async def test_it_ends_in_time_while_the_broker_hangs_or_was_never_there(
+    nats_server: NatsServer, nats_client: Client, host: ChannelHost, tmp_path: Path
+) -> None:
+    await declare(nats_client)
+    with service_process(MODULE, settings(nats_server, host), tmp_path / "hangs") as service:
+        await service.ready()
+        await eventually(
+            lambda: service.metric("fleet_firmware_streams "), lambda n: n == 1, what="bound"
+        )
+        nats_server.pause()
+        service.signal(signal.SIGTERM)
+        assert await service.exit_code(11) == 0
+    nats_server.resume()
+    nats_server.stop()
+    with service_process(MODULE, settings(nats_server, host), tmp_path / "absent") as service:
+        await eventually(
+            lambda: service.get("/healthz"), lambda answer: answer is not None, what="start"
+        )
+        assert await service.stop() == 0
+
+
+async def test_five_hundred_devices_are_restored_and_answered(
+    nats_server: NatsServer, nats_client: Client, host: ChannelHost, tmp_path: Path
+) -> None:
+    await declare(nats_client)
+    for number in range(500):
+        await publish_firmware(nats_client, f"r{number}", "7.20.1")
+
+    async def advised() -> list[StoredMessage]:
+        filter_ = kind_subjects(TENANT, Kind.FIRMWARE_ADVICE)
+        return [message async for message in last_messages(nats_client, STREAM, filter_)]
+
+    with service_process(MODULE, settings(nats_server, host), tmp_path) as service:
+        await service.ready()
+        await eventually(advised, lambda found: len(found) == 500, what="500 devices advised")
+        await all_answered(nats_client)
+        assert await stored_advice(nats_client) == 500
+        assert host.asked_for(STABLE) == 1
+        assert await service.stop() == 0
