@@ -1,0 +1,148 @@
+"""The gateway's composition root."""
+
+import asyncio
+import ipaddress
+import time
+
+import uvicorn
+
+from fleet_common.admin import EmbeddedServer, serve_until_stopped
+from fleet_common.broker import connect, jetstream
+from fleet_common.errors import ConfigurationError
+from fleet_common.runtime import Runtime
+from fleet_contracts.subjects import BadNameError, TenantId, tenant_id
+from fleet_gateway.api import Api
+from fleet_gateway.auth import Authenticator
+from fleet_gateway.client import ClientLimits
+from fleet_gateway.events import EventStream
+from fleet_gateway.hub import Hub
+from fleet_gateway.ingest import Ingest
+from fleet_gateway.log import RingLimits
+from fleet_gateway.outlet import Outlet
+from fleet_gateway.page import page_routes, read_page
+from fleet_gateway.replay import Replayer
+from fleet_gateway.server import LOOPBACK_HOSTS, GatewayServer
+from fleet_gateway.settings import GatewaySection, GatewaySettings
+from fleet_gateway.telemetry import GatewayMetrics
+from fleet_gateway.tenants import Tenants
+
+_SWEEP_SECONDS = 5.0
+_GRACE_SECONDS = 5
+
+
+async def run(runtime: Runtime, settings: GatewaySettings, metrics: GatewayMetrics) -> None:
+    """Wire everything, serve until `runtime.stop`."""
+    section = settings.gateway
+    fixed = _check(section)
+    authenticator = Authenticator(section.auth, metrics)
+    hub = Hub(
+        RingLimits(section.ring_bytes, section.ring_entries),
+        section.flush_milliseconds / 1000,
+        asyncio.get_running_loop().call_later,
+        metrics,
+        runtime.tracing,
+    )
+    connecting = asyncio.create_task(connect(settings.nats, "fleet-gateway"), name="connect")
+    stopping = asyncio.create_task(runtime.stop.wait(), name="stop")
+    await asyncio.wait({connecting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not connecting.done():
+        connecting.cancel()
+        return
+    client = connecting.result()
+    js = jetstream(client, settings.nats)
+    background: list[asyncio.Task[None]] = []
+
+    def start(tenant: TenantId) -> Ingest:
+        ingest = Ingest(tenant, client, js, hub, metrics, runtime.tracing)
+        background.append(runtime.spawn(ingest.run(), f"ingest-{tenant}"))
+        return ingest
+
+    tenants = Tenants(js, hub, start, fixed, section.discovery_seconds)
+    background += [
+        runtime.spawn(tenants.run(runtime.health, section.health_limit_seconds), "tenants"),
+        runtime.spawn(_heartbeats(hub, section.heartbeat_seconds), "heartbeats"),
+        runtime.spawn(_sweeps(hub, authenticator), "sweeps"),
+        runtime.spawn(_close_at(runtime.stop, hub), "close"),
+    ]
+    server = _server(section, hub, authenticator, Replayer(client, js), metrics)
+    try:
+        await serve_until_stopped(server, runtime.stop, "FLEET_GATEWAY__PORT")
+    finally:
+        for task in background:
+            task.cancel()
+        async with asyncio.timeout(2):
+            await client.close()
+
+
+def _check(section: GatewaySection) -> list[TenantId]:
+    """What no single field can check; returns the fixed tenants."""
+    if section.auth.mode == "none" and not _is_loopback(section.host):
+        raise ConfigurationError(
+            f"FLEET_GATEWAY__AUTH__MODE: 'none' lets everyone in and is refused on "
+            f"{section.host}; listen on 127.0.0.1 or use 'token'"
+        )
+    try:
+        return [tenant_id(name) for name in section.tenants]
+    except BadNameError as error:
+        raise ConfigurationError(f"FLEET_GATEWAY__TENANTS: {error}") from error
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _server(
+    section: GatewaySection,
+    hub: Hub,
+    authenticator: Authenticator,
+    replayer: Replayer,
+    metrics: GatewayMetrics,
+) -> uvicorn.Server:
+    limits = ClientLimits(
+        max_backlog_bytes=section.max_backlog_bytes,
+        stall_seconds=section.stall_seconds,
+        retry_milliseconds=section.retry_milliseconds,
+        replay_max_events=section.replay_max_events,
+    )
+    events = EventStream(hub, authenticator, replayer, limits, section.max_clients, metrics)
+    routes = [*Api(hub, authenticator).routes(), *page_routes(read_page(section.page_directory))]
+    hosts = section.allowed_hosts or (LOOPBACK_HOSTS if authenticator.open else ())
+    app = GatewayServer(events, routes, hosts, section.allowed_origins, metrics)
+    config = uvicorn.Config(
+        app,  # pyright: ignore[reportArgumentType] - uvicorn's own ASGI types
+        host=section.host,
+        port=section.port,
+        http=Outlet,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        backlog=max(2048, section.max_clients),
+    )
+    return EmbeddedServer(config)
+
+
+async def _heartbeats(hub: Hub, every_seconds: float) -> None:
+    while True:
+        await asyncio.sleep(every_seconds)
+        hub.heartbeat()
+
+
+async def _sweeps(hub: Hub, authenticator: Authenticator) -> None:
+    while True:
+        await asyncio.sleep(_SWEEP_SECONDS)
+        authenticator.refresh()
+        hub.sweep(time.monotonic())
+
+
+async def _close_at(stop: asyncio.Event, hub: Hub) -> None:
+    await stop.wait()
+    hub.close()

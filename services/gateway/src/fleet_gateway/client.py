@@ -1,0 +1,363 @@
+"""One SSE connection: it catches up by itself, then its channel feeds it.
+
+    catching up ──join──▶ live ──part (a log began anew)──▶ catching up
+         └───────────────── end(reason) ─────────────────────┘
+
+While catching up the client reads state, ring and stream at its own pace, with back-pressure.
+Live, it takes what comes or is cut.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from fleet_contracts.subjects import TenantId
+from fleet_gateway.channel import render
+from fleet_gateway.entries import Entry
+from fleet_gateway.frames import control_frame, http_chunk, retry_frame
+from fleet_gateway.hub import Hub
+from fleet_gateway.log import Standing, TenantLog
+from fleet_gateway.positions import Mark, Vector
+from fleet_gateway.replay import Replayer, ReplayFailedError
+from fleet_gateway.selection import ChannelKey, coalesce
+from fleet_gateway.telemetry import GatewayMetrics
+
+type Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+_PIECE_BYTES: Final = 64 * 1024
+_AHEAD_SECONDS: Final = 3.0
+_AHEAD_POLL_SECONDS: Final = 0.05
+_MAX_ROUNDS: Final = 5
+_BYE_SECONDS: Final = 3.0
+_ABORTED: Final = frozenset({"slow", "stalled", "behind", "gone"})
+
+_RESET_TEXT: Final = {
+    "discarded": "events after your position are no longer on the stream",
+    "recreated": "the stream was made anew since your position",
+    "ahead": "your position is beyond the end of the stream",
+    "too_far": "your position is further back than a replay may reach",
+    "unavailable": "the stream could not be read",
+    "unreadable": "your Last-Event-ID is not a position",
+}
+
+
+class Outlet(Protocol):
+    """Where bytes go; see outlet.py."""
+
+    def write(self, chunk: bytes) -> None:
+        """Write without waiting."""
+        ...
+
+    def buffered(self) -> int:
+        """Bytes not taken yet."""
+        ...
+
+    def abort(self) -> None:
+        """Close at once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ClientLimits:
+    """When a client is cut, and what it is told at the start."""
+
+    max_backlog_bytes: int
+    stall_seconds: float
+    retry_milliseconds: int
+    replay_max_events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """What a client asked to resume from: marks, or the reason why its id is no use."""
+
+    marks: Mapping[TenantId, Mark]
+    unreadable: bool = False
+
+
+class Client:
+    """One connection. `allowed` says whether its token still holds; None means for ever."""
+
+    __slots__ = (
+        "_allowed", "_drained", "_hub", "_limits", "_lost", "_metrics", "_outlet", "_position",
+        "_replayer", "_resuming", "_send", "_stalled_since", "_unreadable", "_wake", "_written",
+        "ended", "key",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        hub: Hub,
+        key: ChannelKey,
+        resume: Resume,
+        outlet: Outlet,
+        replayer: Replayer,
+        limits: ClientLimits,
+        metrics: GatewayMetrics,
+        allowed: Callable[[], str | None] | None = None,
+    ) -> None:
+        self.key = key
+        self.ended: str | None = None
+        self._hub = hub
+        self._position = dict(resume.marks)
+        self._resuming = set(resume.marks)
+        self._unreadable = resume.unreadable
+        self._outlet = outlet
+        self._replayer = replayer
+        self._limits = limits
+        self._metrics = metrics
+        self._allowed = allowed
+        self._wake = asyncio.Event()
+        self._lost = False
+        self._send: Send | None = None
+        self._written = 0
+        self._drained = 0
+        self._stalled_since: float | None = None
+
+    async def serve(self, send: Send) -> None:
+        """Run the response's body from its first byte to its last."""
+        self._send = send
+        self._hub.enter(self)
+        try:
+            await self._write(retry_frame(self._limits.retry_milliseconds))
+            while self.ended is None:
+                self._wake.clear()
+                await self._catch_up()
+                await self._wake.wait()
+        finally:
+            self.end("gone")
+        await self._finish(send)
+
+    async def _finish(self, send: Send) -> None:
+        if self.ended not in _ABORTED:
+            try:
+                async with asyncio.timeout(_BYE_SECONDS):
+                    await self._write(control_frame("bye", {"reason": self.ended}))
+                    await send({"type": "http.response.body", "body": b"", "more_body": False})
+            except TimeoutError:
+                self._outlet.abort()
+            else:
+                return
+        # Returning earlier would look like an unfinished response to the server.
+        while not self._lost:
+            self._wake.clear()
+            await self._wake.wait()
+
+    # What the channel and the hub call.
+
+    def deliver(self, chunk: bytes) -> None:
+        """Write live bytes; a client too far behind is cut."""
+        self._outlet.write(chunk)
+        self._written += len(chunk)
+        if self._outlet.buffered() > self._limits.max_backlog_bytes:
+            self.end("slow")
+
+    def admit(self) -> bool:
+        """Write what is in the rings after the position; from now on the channel delivers."""
+        backlog = self._backlog()
+        if backlog is None:
+            self._wake.set()
+            return False
+        if backlog:
+            self.deliver(http_chunk(self._render(backlog)))
+        return self.ended is None
+
+    def part(self, marks: Mapping[TenantId, Mark]) -> None:
+        """Catch up again, from where the channel stood."""
+        self._position.update(marks)
+        self._wake.set()
+
+    def end(self, reason: str) -> None:
+        """Finish; the first reason stands. What must not wait for the client aborts it."""
+        if self.ended is not None:
+            return
+        self.ended = reason
+        self._metrics.ended.labels(reason).inc()
+        self._hub.leave(self)
+        self._wake.set()
+        if reason in _ABORTED:
+            self._outlet.abort()
+
+    def gone(self) -> None:
+        """The connection is lost."""
+        self._lost = True
+        self.end("gone")
+        self._wake.set()
+
+    def sweep(self, now: float) -> None:
+        """Cut a client that has taken nothing for too long, or whose token no longer holds."""
+        if self._allowed is not None:
+            reason = self._allowed()
+            if reason is not None:
+                self.end(reason)
+                return
+        buffered = self._outlet.buffered()
+        drained = self._written - buffered
+        if buffered == 0 or drained != self._drained:
+            self._stalled_since = None
+        elif self._stalled_since is None:
+            self._stalled_since = now
+        elif now - self._stalled_since > self._limits.stall_seconds:
+            self.end("stalled")
+        self._drained = drained
+
+    # Catching up.
+
+    async def _catch_up(self) -> None:
+        for _ in range(_MAX_ROUNDS):
+            await self._snapshot(await self._unresumable())
+            while (backlog := self._backlog()) is not None:
+                if self.ended is not None:
+                    return
+                if sum(len(entry.frame) for entry in backlog) <= _PIECE_BYTES:
+                    self._hub.join(self)
+                    return
+                await self._write_entries(backlog)
+            if self.ended is not None:
+                return
+        self.end("behind")
+
+    async def _unresumable(self) -> dict[TenantId, str | None]:
+        """Bring every covered tenant into its ring; those that cannot be need a snapshot.
+
+        The value is the reason for a reset, None for a tenant that is new to this client.
+        """
+        snapshots: dict[TenantId, str | None] = {}
+        for log in list(self._hub.covered(self.key.selection)):
+            mark = self._position.get(log.tenant)
+            if mark is None:
+                snapshots[log.tenant] = "unreadable" if self._unreadable else None
+                continue
+            reason = await self._reach_ring(log, mark)
+            if reason is not None:
+                snapshots[log.tenant] = reason
+        self._unreadable = False
+        return snapshots
+
+    async def _reach_ring(self, log: TenantLog, mark: Mark) -> str | None:
+        standing = log.standing(mark)
+        if standing is Standing.AHEAD:
+            standing = await _wait_while_ahead(log, mark)
+        if standing is Standing.AHEAD:
+            return "ahead"
+        if standing is Standing.OTHER_EPOCH:
+            return "recreated"
+        self._position[log.tenant] = Mark(mark.seq, log.epoch)
+        source = "ring"
+        if standing is Standing.BEFORE_RING:
+            source = "stream"
+            reason = await self._replay(log)
+            if reason is not None:
+                return reason
+        if log.tenant in self._resuming:
+            self._resuming.discard(log.tenant)
+            self._metrics.resumes.labels(source).inc()
+        return None
+
+    async def _replay(self, log: TenantLog) -> str | None:
+        epoch = log.epoch
+        if log.base - self._position[log.tenant].seq > self._limits.replay_max_events:
+            return "too_far"
+        while self.ended is None:
+            seq = self._position[log.tenant].seq
+            if log.epoch != epoch:
+                return "recreated"
+            if seq >= log.base:
+                break
+            try:
+                batch = await self._replayer.read(log.tenant, epoch, seq, log.base)
+            except ReplayFailedError as error:
+                return error.reason
+            self._metrics.replayed.inc(len(batch.entries))
+            await self._write_entries(batch.entries)
+            self._position[log.tenant] = Mark(batch.through, epoch)
+        return None
+
+    async def _snapshot(self, tenants: Mapping[TenantId, str | None]) -> None:
+        if not tenants or self.ended is not None:
+            return
+        # All frames are taken at one instant, the position with them: what changes while they
+        # are written comes after it as an event.
+        selection = self.key.selection
+        frames: list[bytes] = []
+        devices = 0
+        for tenant, reason in tenants.items():
+            if reason is not None:
+                self._metrics.resets.labels(reason).inc()
+                body = {"tenant": tenant, "reason": reason, "message": _RESET_TEXT[reason]}
+                frames.append(control_frame("reset", body))
+            log = self._hub.logs[tenant]
+            self._position[tenant] = log.mark
+            for device, state in log.state:
+                if selection.devices is None or device in selection.devices:
+                    frames.append(state.frame(selection.kinds))
+                    devices += 1
+            self._metrics.snapshots.inc()
+        body = {"tenants": sorted(tenants), "devices": devices}
+        frames.append(control_frame("snapshot-end", body, self._vector().id_line()))
+        await self._write_frames(frames)
+
+    def _backlog(self) -> list[Entry] | None:
+        """Everything in the rings after the position; None when a ring no longer reaches there."""
+        backlog: list[Entry] = []
+        for log in self._hub.covered(self.key.selection):
+            mark = self._position.get(log.tenant)
+            if mark is None or log.standing(mark) is not Standing.IN_RING:
+                return None
+            backlog.extend(log.since(mark.seq))
+        return self._chosen(backlog)
+
+    def _chosen(self, entries: Iterable[Entry]) -> list[Entry]:
+        takes = self.key.selection.takes
+        chosen = [entry for entry in entries if takes(entry)]
+        return coalesce(chosen) if self.key.window_seconds else chosen
+
+    def _vector(self) -> Vector:
+        covers = self.key.selection.covers
+        return Vector({t: mark for t, mark in self._position.items() if covers(t)})
+
+    def _render(self, entries: Iterable[Entry]) -> bytes:
+        """Frames with ids; moves the position."""
+        entries = list(entries)
+        payload = render(entries, self._vector())
+        for entry in entries:
+            self._position[entry.tenant] = Mark(entry.seq, entry.epoch)
+        return payload
+
+    async def _write_entries(self, entries: Iterable[Entry]) -> None:
+        piece: list[Entry] = []
+        size = 0
+        for entry in self._chosen(entries):
+            piece.append(entry)
+            size += len(entry.frame)
+            if size >= _PIECE_BYTES:
+                await self._write(self._render(piece))
+                piece, size = [], 0
+        if piece:
+            await self._write(self._render(piece))
+
+    async def _write_frames(self, frames: list[bytes]) -> None:
+        piece: list[bytes] = []
+        size = 0
+        for frame in frames:
+            piece.append(frame)
+            size += len(frame)
+            if size >= _PIECE_BYTES:
+                await self._write(b"".join(piece))
+                piece, size = [], 0
+        await self._write(b"".join(piece))
+
+    async def _write(self, payload: bytes) -> None:
+        """Write with back-pressure: waits while the client has not taken what came before."""
+        if self._send is not None and payload:
+            await self._send({"type": "http.response.body", "body": payload, "more_body": True})
+            self._written += len(payload)
+
+
+async def _wait_while_ahead(log: TenantLog, mark: Mark) -> Standing:
+    """Another gateway read further before the client came here: let this one get there."""
+    deadline = time.monotonic() + _AHEAD_SECONDS
+    while log.standing(mark) is Standing.AHEAD and time.monotonic() < deadline:
+        await asyncio.sleep(_AHEAD_POLL_SECONDS)
+    return log.standing(mark)

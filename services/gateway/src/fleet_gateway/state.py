@@ -1,0 +1,73 @@
+"""The latest event of each (device, kind) of one tenant, and its snapshot frames."""
+
+from collections.abc import Collection, Iterator
+
+from fleet_contracts.subjects import DeviceId, Kind, TenantId
+from fleet_gateway.entries import Entry
+from fleet_gateway.frames import snapshot_data, snapshot_frame
+
+
+class DeviceState:
+    """One device: its newest event by kind, and the rendering of all of them."""
+
+    __slots__ = ("_frame", "_head", "latest")
+
+    def __init__(self, tenant: TenantId, device: DeviceId) -> None:
+        self.latest: dict[Kind, Entry] = {}
+        # Names are DNS-1123 labels: nothing in them needs escaping.
+        self._head = f'{{"tenant":"{tenant}","device":"{device}","events":{{'.encode()
+        self._frame: bytes | None = None
+
+    def apply(self, entry: Entry) -> None:
+        """Take a newer event."""
+        self.latest[entry.kind] = entry
+        self._frame = None
+
+    def data(self, kinds: Collection[Kind] | None = None) -> bytes:
+        """`{"tenant", "device", "events": {kind: event}}`; `kinds` None means all."""
+        return snapshot_data(self.frame(kinds))
+
+    def frame(self, kinds: Collection[Kind] | None = None) -> bytes:
+        """`data` as a snapshot frame. Shared: a thousand clients coming back get one object."""
+        if kinds is not None:
+            return snapshot_frame(self._render(kinds))
+        if self._frame is None:
+            self._frame = snapshot_frame(self._render(self.latest))
+        return self._frame
+
+    def _render(self, kinds: Collection[Kind]) -> bytes:
+        events = [
+            b'"%b":%b' % (kind.value.encode(), self.latest[kind].data)
+            for kind in Kind
+            if kind in kinds and kind in self.latest
+        ]
+        return self._head + b",".join(events) + b"}}"
+
+
+class FleetState:
+    """All devices of one tenant, in the order of their names when iterated."""
+
+    def __init__(self, tenant: TenantId) -> None:
+        self._tenant = tenant
+        self._devices: dict[DeviceId, DeviceState] = {}
+
+    def apply(self, entry: Entry) -> None:
+        """Fold one event; the caller gives them in stream order."""
+        device = self._devices.get(entry.device)
+        if device is None:
+            device = self._devices[entry.device] = DeviceState(self._tenant, entry.device)
+        device.apply(entry)
+
+    def forget(self, device: DeviceId) -> None:
+        """Drop a device that the stream no longer knows."""
+        del self._devices[device]
+
+    def device(self, device: DeviceId) -> DeviceState | None:
+        """One device, or None when it never sent an event."""
+        return self._devices.get(device)
+
+    def __len__(self) -> int:
+        return len(self._devices)
+
+    def __iter__(self) -> Iterator[tuple[DeviceId, DeviceState]]:
+        return iter(sorted(self._devices.items()))
