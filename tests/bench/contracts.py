@@ -73,7 +73,7 @@ async def _stored(server: NatsServer, personality: str, seed: int) -> dict[Kind,
         seed, f"rtr-{seed:03d}", personality=personality, interfaces=INTERFACES, tenant="north"
     )
     messages: defaultdict[Kind, list[tuple[str, bytes, str]]] = defaultdict(list)
-    wanted = _POLLER_KINDS | ({Kind.WIRELESS} if personality.startswith("ap") else set())
+    wanted = _POLLER_KINDS | ({Kind.WIRELESS} if personality.startswith("ap") else set[Kind]())
     with tempfile.TemporaryDirectory() as folder:
         secrets = Path(folder)
         async with running_simulator([router], [Place("127.0.0.1", free_port())]) as simulator:
