@@ -1,0 +1,40 @@
+"""A process of simulated access points for the poller's bench; ends when its input closes.
+
+    python -m bench.poller_fleet COUNT
+
+Prints one line of JSON: a list of [tenant, device, address, port, username, password].
+"""
+
+import asyncio
+import json
+import sys
+
+import uvloop
+
+from fleet_simulator.server import Place, running_simulator
+from fleet_simulator.world.fleet import build_router
+from support.ports import free_port
+
+INTERFACES = 10
+
+
+async def serve(count: int) -> None:
+    """Serve `count` access points with ten interfaces and some clients each."""
+    routers = [
+        build_router(7, f"ap-{number:04d}", personality="ap-wifi", interfaces=INTERFACES)
+        for number in range(count)
+    ]
+    # One port on many loopback addresses: ports are scarce, addresses are not.
+    port = free_port()
+    places = [Place(f"127.77.{number // 250}.{number % 250 + 1}", port) for number in range(count)]
+    async with running_simulator(routers, places) as simulator:
+        endpoints = [
+            [one.tenant, one.device, one.address, one.port, one.username, one.password]
+            for one in simulator.endpoints
+        ]
+        print(json.dumps(endpoints), flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+
+
+if __name__ == "__main__":
+    uvloop.run(serve(int(sys.argv[1])))
