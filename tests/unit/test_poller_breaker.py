@@ -1,0 +1,59 @@
+import random
+
+from fleet_poller.breaker import Breaker, BreakerPolicy
+
+MINUTE = 60_000
+
+
+def breaker(seed: int = 1) -> Breaker:
+    return Breaker(BreakerPolicy(3, MINUTE, 5 * MINUTE), random.Random(seed))  # noqa: S311 - repeatable, no secret
+
+
+def waits(one: Breaker, failures: int) -> list[int]:
+    found: list[int] = []
+    slot = 0
+    for _ in range(failures):
+        one.failed(slot)
+        if one.retry_at_ms is not None:
+            found.append(one.retry_at_ms - slot)
+            slot = one.retry_at_ms
+    return found
+
+
+def test_it_stays_closed_below_the_limit() -> None:
+    one = breaker()
+    one.failed(0)
+    one.failed(MINUTE)
+
+    assert not one.open
+    assert one.allows(2 * MINUTE)
+
+
+def test_it_opens_and_lets_one_probe_through_after_the_wait() -> None:
+    one = breaker()
+    for slot in range(3):
+        one.failed(slot * MINUTE)
+
+    assert one.open
+    assert one.retry_at_ms is not None
+    assert not one.allows(one.retry_at_ms - 1)
+    assert one.allows(one.retry_at_ms)
+
+
+def test_waits_double_are_jittered_and_bounded() -> None:
+    found = waits(breaker(), 12)
+
+    for wait, nominal in zip(found, [1, 2, 4, 5, 5, 5, 5, 5, 5, 5], strict=True):
+        assert nominal * MINUTE // 2 <= wait <= nominal * MINUTE
+    assert waits(breaker(1), 8) != waits(breaker(2), 8), "devices must not come back together"
+
+
+def test_success_closes_it_and_forgets() -> None:
+    one = breaker()
+    waits(one, 6)
+    one.succeeded()
+
+    assert not one.open
+    assert one.failures == 0
+    one.failed(0)
+    assert not one.open
