@@ -4,7 +4,7 @@ The poller samples a poll; its events carry a `traceparent` header, and only the
 a header costs bytes in the stream and time in every reader.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 
 from opentelemetry import trace
@@ -14,7 +14,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
-from opentelemetry.trace import Span, SpanKind
+from opentelemetry.trace import Link, Span, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from fleet_common.settings import TracingSection
@@ -42,14 +42,22 @@ class Tracing:
         *,
         kind: SpanKind = SpanKind.INTERNAL,
         parent: Context | None = None,
+        links: Sequence[Context] = (),
         attributes: Mapping[str, str | int | float | bool] | None = None,
     ) -> Generator[Span | None]:
-        """A span around a block; None when disabled or not sampled."""
+        """A span around a block; None when disabled or not sampled.
+
+        `links` are the contexts of other traces the work belongs to, as with a batch.
+        """
         if self._tracer is None:
             yield None
             return
         with self._tracer.start_as_current_span(
-            name, context=parent, kind=kind, attributes=attributes
+            name,
+            context=parent,
+            kind=kind,
+            links=[Link(trace.get_current_span(context).get_span_context()) for context in links],
+            attributes=attributes,
         ) as span:
             yield span if span.is_recording() else None
 
