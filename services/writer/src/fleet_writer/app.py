@@ -1,0 +1,149 @@
+"""The metrics-writer put together: connect, migrate, then one session after another."""
+
+import asyncio
+import contextlib
+import logging
+from typing import Final
+
+from nats.aio.client import Client
+
+from fleet_common.broker import connect, jetstream
+from fleet_common.errors import ConfigurationError, FleetError
+from fleet_common.runtime import Runtime
+from fleet_writer.database import Database
+from fleet_writer.errors import DatabaseAwayError, DatabaseFullError, DatabaseReadOnlyError
+from fleet_writer.faults import DatabaseFault, Isolation, RejectionWindow
+from fleet_writer.maintenance import run_maintenance
+from fleet_writer.metrics import WriterMetrics
+from fleet_writer.migrations import ChunkMode, migrate
+from fleet_writer.partitions import Partitions
+from fleet_writer.session import Session, Surroundings
+from fleet_writer.settings import WriterSettings
+from fleet_writer.waiting import wait_for_stop
+
+_log = logging.getLogger(__name__)
+
+SERVICE: Final = "writer"
+_FIRST_RETRY_SECONDS: Final = 0.25
+
+
+async def run(runtime: Runtime, settings: WriterSettings, metrics: WriterMetrics) -> None:
+    """Write until told to stop. See fleet_common.runtime.run_service."""
+    stopping = asyncio.create_task(runtime.stop.wait())
+    working = asyncio.create_task(_work(runtime, settings, metrics))
+    try:
+        await asyncio.wait({stopping, working}, return_when=asyncio.FIRST_COMPLETED)
+        # The sessions see the stop by themselves and finish the transaction in flight;
+        # the runtime's grace period bounds this.
+        await working
+    finally:
+        stopping.cancel()
+        working.cancel()
+
+
+async def _work(runtime: Runtime, settings: WriterSettings, metrics: WriterMetrics) -> None:
+    database = Database(settings.database)
+    retry = Retry(settings.database.retry_max_seconds, metrics)
+    runtime.health.register("database", retry.fault.why_unwell)
+    rejections = RejectionWindow(
+        settings.writer.rejected_window_messages, settings.writer.rejected_limit_ratio
+    )
+    runtime.health.register("rejected events", rejections.why_unwell)
+    progress = runtime.health.progress("commits", settings.writer.stall_seconds)
+    progress.idle()
+    client = await _connect_broker(settings, runtime.stop)
+    if client is None:
+        return
+    try:
+        mode = await _migrate(database, retry, runtime.stop)
+        if mode is None:
+            return
+        partitions = Partitions(mode)
+        runtime.spawn(
+            run_maintenance(database, partitions, metrics, settings, runtime.stop), "maintenance"
+        )
+        around = Surroundings(
+            settings=settings,
+            client=client,
+            js=jetstream(client, settings.nats),
+            partitions=partitions,
+            metrics=metrics,
+            tracing=runtime.tracing,
+            progress=progress,
+            isolation=Isolation(),
+            rejections=rejections,
+            database_well=retry.succeeded,
+            stop=runtime.stop,
+        )
+        runtime.health.set_ready(ready=True)
+        while not runtime.stop.is_set():
+            await _session(database, around, retry)
+    finally:
+        with contextlib.suppress(Exception):
+            await client.close()
+
+
+class Retry:
+    """The pauses between attempts, growing until one succeeds, and the reason to show."""
+
+    def __init__(self, longest_seconds: float, metrics: WriterMetrics) -> None:
+        self.fault = DatabaseFault()
+        self._longest_seconds = longest_seconds
+        self._metrics = metrics
+        self._pause = _FIRST_RETRY_SECONDS
+
+    def succeeded(self) -> None:
+        """The database answers and takes rows."""
+        self._pause = _FIRST_RETRY_SECONDS
+        self.fault.reason = None
+        self._metrics.database_up.set(1)
+
+    async def failed(self, error: FleetError, stop: asyncio.Event) -> None:
+        """Say so, and wait before the next attempt."""
+        self._metrics.sessions.labels(type(error).__name__.removesuffix("Error")).inc()
+        if isinstance(error, DatabaseAwayError | DatabaseFullError | DatabaseReadOnlyError):
+            self._metrics.database_up.set(0)
+        if isinstance(error, DatabaseFullError | DatabaseReadOnlyError):
+            self.fault.reason = str(error)
+        _log.warning(
+            "writing stopped; trying again from the stored positions",
+            extra={"reason": str(error), "seconds": self._pause},
+        )
+        await wait_for_stop(stop, self._pause)
+        self._pause = min(self._pause * 2, self._longest_seconds)
+
+
+async def _connect_broker(settings: WriterSettings, stop: asyncio.Event) -> Client | None:
+    """None when the stop came first."""
+    connecting = asyncio.create_task(connect(settings.nats, "metrics-writer"))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({connecting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if connecting.done():
+        return connecting.result()
+    connecting.cancel()
+    return None
+
+
+async def _migrate(database: Database, retry: Retry, stop: asyncio.Event) -> ChunkMode | None:
+    """None when the stop came first. Raises ConfigurationError for a schema not ours."""
+    while not stop.is_set():
+        try:
+            async with database.connection("routerfleet-writer-migrations") as connection:
+                mode = await migrate(connection)
+        except ConfigurationError:
+            raise
+        except FleetError as error:
+            await retry.failed(error, stop)
+        else:
+            retry.succeeded()
+            return mode
+    return None
+
+
+async def _session(database: Database, around: Surroundings, retry: Retry) -> None:
+    try:
+        async with database.connection("routerfleet-writer") as connection:
+            await Session(around, connection).run()
+    except FleetError as error:
+        await retry.failed(error, around.stop)

@@ -1,0 +1,263 @@
+"""Messages to a batch ready for one transaction: rows, folded states, positions, losses.
+
+`prepare` decodes everything first, so that keys of unknown devices and sensors can be
+made together, then makes the rows. What cannot be decoded becomes a rejected event.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, Protocol
+
+from fleet_contracts.codec import DecodedEvent, RejectedEventError, decode
+from fleet_contracts.subjects import Kind
+from fleet_writer.directory import DeviceEntry, DeviceKey, Directory
+from fleet_writer.fold import DeviceState, fold
+from fleet_writer.positions import Position
+from fleet_writer.rows import RowSet, SensorKey
+from fleet_writer.times import from_ms
+
+_REASON_CLASS_LENGTH: Final = 60
+_YIELD_EVERY: Final = 200
+"""Messages after which other tasks get their turn: a COPY is under way meanwhile."""
+
+
+class Message(NamedTuple):
+    """One message as it came from the stream. Times are Unix nanoseconds."""
+
+    position: Position
+    sequence: int
+    published_ns: int
+    subject: str
+    payload: bytes
+    reply: str
+    traceparent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LostRange:
+    """Sequences that were never delivered; both ends included."""
+
+    from_sequence: int
+    to_sequence: int
+    after_ns: int | None
+    before_ns: int | None
+    reason: str
+
+    @property
+    def messages(self) -> int:
+        """How many."""
+        return self.to_sequence - self.from_sequence + 1
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedEvent:
+    """A message set aside with its reason."""
+
+    message: Message
+    reason: str
+
+    @property
+    def reason_class(self) -> str:
+        """The bounded part of the reason: the field it names, not the value."""
+        return self.reason.partition(":")[0][:_REASON_CLASS_LENGTH]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceChange:
+    """A device's state as it is stored and as it is to be."""
+
+    device_id: int
+    before: DeviceState
+    after: DeviceState
+
+
+@dataclass(slots=True)
+class StreamPart:
+    """What one stream adds to a batch."""
+
+    position: Position
+    from_sequence: int
+    """The stored position this batch continues; the store checks it."""
+    to_sequence: int
+    last_ns: int | None
+    last_reply: str = ""
+    events: int = 0
+    rows: int = 0
+    expired_rows: int = 0
+    rejected: list[RejectedEvent] = field(default_factory=list)
+    lost: list[LostRange] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Batch:
+    """One transaction's worth."""
+
+    rows: RowSet
+    parts: dict[int, StreamPart] = field(default_factory=dict)
+    """By position id."""
+    devices: list[DeviceChange] = field(default_factory=list)
+    """Each device once."""
+    traceparents: list[str] = field(default_factory=list)
+    messages: int = 0
+
+    def part(self, position: Position) -> StreamPart:
+        """The stream's part, made on first use."""
+        part = self.parts.get(position.id)
+        if part is None:
+            sequence = position.prepared_sequence
+            part = StreamPart(position, sequence, sequence, position.prepared_at_ns)
+            self.parts[position.id] = part
+        return part
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Nothing is left in the stream up to and including `sequence`."""
+
+    position: Position
+    sequence: int
+
+
+class Lookups(Protocol):
+    """The questions that need the database or the broker; all are rare."""
+
+    async def ensure_devices(self, keys: set[DeviceKey]) -> None:
+        """Afterwards the directory knows these devices."""
+        ...
+
+    async def ensure_sensors(self, keys: set[SensorKey]) -> None:
+        """Afterwards the directory knows these sensors."""
+        ...
+
+    async def gap_reason(self, position: Position, to_sequence: int) -> str:
+        """Why nothing was delivered up to `to_sequence`."""
+        ...
+
+
+class Preparer:
+    """Makes batches for one session.
+
+    `condemned` maps (position id, sequence) of messages the database refused to the
+    reason it gave.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        lookups: Lookups,
+        *,
+        future_slot_seconds: float,
+        condemned: Mapping[tuple[int, int], str],
+    ) -> None:
+        self._directory = directory
+        self._lookups = lookups
+        self._future_ms = future_slot_seconds * 1000
+        self._condemned = condemned
+
+    async def prepare(
+        self, items: Sequence[Message | Skip], oldest_day: Mapping[str, int]
+    ) -> Batch:
+        """Make a batch of items in stream order; moves each position's `prepared_sequence`."""
+        batch = Batch(RowSet(self._directory.sensors, oldest_day))
+        touched: dict[int, tuple[DeviceEntry, DeviceState]] = {}
+        outcomes = await self._decode_all(items)
+        for number, (item, outcome) in enumerate(zip(items, outcomes, strict=True), 1):
+            if number % _YIELD_EVERY == 0:
+                await asyncio.sleep(0)
+            position = item.position
+            part = batch.part(position)
+            if item.sequence <= position.prepared_sequence:
+                continue  # delivered a second time
+            if isinstance(item, Skip):
+                await self._lose(part, item.sequence, None)
+                continue
+            if item.sequence > position.prepared_sequence + 1:
+                await self._lose(part, item.sequence - 1, item.published_ns)
+            position.prepared_sequence = part.to_sequence = item.sequence
+            position.prepared_at_ns = part.last_ns = item.published_ns
+            part.last_reply = item.reply
+            batch.messages += 1
+            if item.traceparent is not None:
+                batch.traceparents.append(item.traceparent)
+            if isinstance(outcome, DecodedEvent):
+                self._add(batch, part, outcome, touched)
+            else:
+                part.rejected.append(RejectedEvent(item, outcome))
+        # The entries' states go on with the next batch while this one is stored.
+        batch.devices = [
+            DeviceChange(entry.id, before, entry.state) for entry, before in touched.values()
+        ]
+        return batch
+
+    async def _decode_all(self, items: Sequence[Message | Skip]) -> list[DecodedEvent | str]:
+        """An event or the reason for its rejection, for each item."""
+        latest_ms = time.time() * 1000 + self._future_ms
+        known = self._directory.devices
+        sensors = self._directory.sensors
+        new_devices: set[DeviceKey] = set()
+        new_sensors: set[SensorKey] = set()
+        outcomes: list[DecodedEvent | str] = []
+        for number, item in enumerate(items, 1):
+            if number % _YIELD_EVERY == 0:
+                await asyncio.sleep(0)
+            outcome = "" if isinstance(item, Skip) else self._decode(item, latest_ms)
+            outcomes.append(outcome)
+            if isinstance(outcome, str):
+                continue
+            key = (outcome.subject.tenant, outcome.subject.device)
+            if key not in known:
+                new_devices.add(key)
+            if outcome.subject.kind is Kind.HEALTH:
+                new_sensors.update(sensors.unknown(outcome.event.health))
+        if new_devices:
+            await self._lookups.ensure_devices(new_devices)
+        if new_sensors:
+            await self._lookups.ensure_sensors(new_sensors)
+            for outcome in outcomes:
+                if isinstance(outcome, DecodedEvent) and outcome.subject.kind is Kind.HEALTH:
+                    sensors.unknown(outcome.event.health)
+        return outcomes
+
+    def _decode(self, message: Message, latest_ms: float) -> DecodedEvent | str:
+        if self._condemned:
+            reason = self._condemned.get((message.position.id, message.sequence))
+            if reason is not None:
+                return reason
+        try:
+            decoded = decode(message.subject, message.payload)
+        except RejectedEventError as error:
+            return error.reason
+        if decoded.subject.tenant != message.position.tenant:
+            return f"subject: another tenant than its stream's, {message.position.tenant}"
+        if decoded.event.slot_unix_ms > latest_ms:
+            return f"slot_unix_ms: {decoded.event.slot_unix_ms} is in the future"
+        return decoded
+
+    def _add(
+        self,
+        batch: Batch,
+        part: StreamPart,
+        decoded: DecodedEvent,
+        touched: dict[int, tuple[DeviceEntry, DeviceState]],
+    ) -> None:
+        subject = decoded.subject
+        entry = self._directory.devices[subject.tenant, subject.device]
+        expired = batch.rows.expired
+        part.rows += batch.rows.add(entry.id, from_ms(decoded.event.slot_unix_ms), decoded)
+        part.expired_rows += batch.rows.expired - expired
+        part.events += 1
+        state = fold(entry.state, decoded)
+        if state is not entry.state:
+            touched.setdefault(entry.id, (entry, entry.state))
+            entry.state = state
+
+    async def _lose(self, part: StreamPart, to_sequence: int, before_ns: int | None) -> None:
+        position = part.position
+        reason = await self._lookups.gap_reason(position, to_sequence)
+        lost = LostRange(
+            position.prepared_sequence + 1, to_sequence, part.last_ns, before_ns, reason
+        )
+        part.lost.append(lost)
+        position.prepared_sequence = part.to_sequence = to_sequence
