@@ -30,21 +30,25 @@ class Activity:
         return (
             1.0
             + _DAILY * math.sin(angle)
-            + _HALF_DAILY * math.sin(2.0 * angle)
+            - _HALF_DAILY * math.sin(2.0 * angle)
             + _WEEKLY * math.sin(angle / 7.0)
         )
 
     def integral(self, now: float) -> float:
-        """Integral of `level`, in seconds of mean activity; rises with `now`."""
+        """Integral of `level`, in seconds of mean activity; rises with `now`.
+
+        Time goes in whole milliseconds, each of them worth more than the rounding of a float.
+        """
         if now == self._now:
             return self._value
+        asked, now = now, math.floor(now * 1000.0) / 1000.0
         angle = (now + self._phase) % (7 * _DAY) * (_TWO_PI / _DAY)
         value = now - (_DAY / _TWO_PI) * (
             _DAILY * math.cos(angle)
-            + _HALF_DAILY / 2.0 * math.cos(2.0 * angle)
+            - _HALF_DAILY / 2.0 * math.cos(2.0 * angle)
             + _WEEKLY * 7.0 * math.cos(angle / 7.0)
         )
-        self._now, self._value = now, value
+        self._now, self._value = asked, value
         return value
 
     def hour(self, now: float) -> float:

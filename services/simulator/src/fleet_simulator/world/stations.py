@@ -67,6 +67,7 @@ class Station(NamedTuple):
 
     def traffic(self, now: float) -> Traffic:
         """What went to it and came from it since it joined; rises with `now`."""
+        now = math.floor(now * 1000.0) / 1000.0
         bits = mix(self.seed, ~self.session)
         rate = 600.0 * 2.0 ** ((bits & 0xFF) / 26.0)
         back = 0.05 + (bits >> 8 & 0xFF) / 640.0
@@ -111,4 +112,6 @@ def roster(
                 step = 0 if place < _HOME else 1 if place < _NEXT else -1
                 if (home + step) % cells != cell:
                     continue
-            yield Station(seed, number, session, max(since, boot + 5.0 + seed % 20))
+            joined = max(since, boot + 5.0 + seed % 20)
+            if joined <= now:
+                yield Station(seed, number, session, joined)

@@ -119,9 +119,9 @@ def dns_rows(device: Device, now: float) -> Sequence[Row]:
         b"query-total-timeout": b"10s",
         b"max-concurrent-queries": b"100",
         b"max-concurrent-tcp-sessions": b"20",
-        b"cache-size": b"2048KiB",
+        b"cache-size": b"2048",
         b"cache-max-ttl": b"1w",
-        b"cache-used": b"%dKiB" % (40 + 600 * device.activity.level(now)),
+        b"cache-used": b"%d" % (40 + 600 * device.activity.level(now)),
     }
     return [row]
 

@@ -48,7 +48,7 @@ def joined_stations(device: Device, now: float, role: Role = Role.RADIO) -> Iter
     for station in roster(device.site.stations, device.cell, offset, now, boot):
         wanted = "5ghz" if station.prefers_5ghz else "2ghz"
         radio = next((each for each in radios if each.band == wanted), radios[0])
-        if not radio.disabled and station.joined <= now:
+        if not radio.disabled:
             yield Joined(station, radio)
 
 

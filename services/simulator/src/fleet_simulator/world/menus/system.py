@@ -23,7 +23,7 @@ def set_identity(device: Device, arguments: Mapping[bytes, bytes], now: float) -
     """Rename the router; RouterOS allows 64 bytes."""
     for key in arguments:
         if key not in {b"name", b".id", b"numbers"}:
-            raise TrapError(f"unknown parameter {key.decode('latin-1')}", 0)
+            raise TrapError(f"unknown parameter {key.decode('latin-1')}")
     if b"name" in arguments:
         name = arguments[b"name"]
         if len(name) > _NAME_MOST:
