@@ -1,0 +1,144 @@
+"""The command line: options to values, nothing more."""
+
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fleet_cli.demo_command import run_demo
+from fleet_cli.options import DEFAULT_BUDGET_BYTES, DEFAULT_INTERVAL_SECONDS, DemoOptions
+from fleet_common.units import parse_duration, parse_size
+
+DEFAULT_DATA_DIR = Path(".demo")
+
+
+def build_app() -> typer.Typer:
+    """All commands."""
+    app = typer.Typer(
+        name="routerfleet",
+        help="RouterFleet on one machine: run the whole system, look at its events, check it.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    app.command("demo")(demo)
+    app.command("version")(version)
+    return app
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = parse_duration(float(text) if _is_number(text) else text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    if value <= 0:
+        raise typer.BadParameter(f"{text} is not above 0")
+    return value
+
+
+def _is_number(text: str) -> bool:
+    return text.replace(".", "", 1).isdigit()
+
+
+def _bytes(text: str) -> int:
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def demo(  # noqa: PLR0913 - one parameter for each option
+    *,
+    devices: Annotated[int, typer.Option(min=1, max=5000, help="Simulated routers.")] = 101,
+    tenants: Annotated[
+        int, typer.Option(min=1, max=50, help="Tenants they are spread over; a poller each.")
+    ] = 3,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same simulated fleet.")] = 1,
+    fleet: Annotated[
+        Path | None,
+        typer.Option(
+            help="Poll the real routers of this RouterFleet YAML, the same that kubectl takes, "
+            "instead of simulated ones. Edits are followed while it runs."
+        ),
+    ] = None,
+    credentials_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --fleet: a folder for each secret it names, holding the files username "
+            "and password (and ca.crt). Default: credentials beside the fleet file."
+        ),
+    ] = None,
+    interval: Annotated[
+        float | None,
+        typer.Option(
+            parser=_seconds,
+            metavar="DURATION",
+            help="Time between two polls of a device, as in 5s; overrides the fleet's. "
+            f"Default: {DEFAULT_INTERVAL_SECONDS:g}s simulated, with --fleet what the file says.",
+        ),
+    ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=1, help="Stop by itself so long after all devices were seen, instead of at Ctrl-C."
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="Print one JSON summary at the end on stdout, everything else on stderr."
+        ),
+    ] = False,
+    data_dir: Annotated[
+        Path, typer.Option(help="Where streams, tables, logs and chosen ports are kept.")
+    ] = DEFAULT_DATA_DIR,
+    budget: Annotated[
+        int,
+        typer.Option(
+            parser=_bytes,
+            metavar="SIZE",
+            help="What all event streams together may take; the planner divides it.",
+        ),
+    ] = DEFAULT_BUDGET_BYTES,  # pyright: ignore[reportArgumentType]
+    page_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port of the live page and the API.")
+    ] = None,
+    nats_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port of the NATS server.")
+    ] = None,
+    database_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port of PostgreSQL.")
+    ] = None,
+) -> None:
+    """Run everything here: routers (simulated or --fleet), NATS, PostgreSQL, all services, a page.
+
+    Ctrl-C stops it in order and says what became of every event. Data survives; the same
+    command goes on with it. Exits with 1 when an event is unaccounted for, 2 on bad input.
+    """
+    if fleet is None and credentials_dir is not None:
+        raise typer.BadParameter("goes with --fleet", param_hint="--credentials-dir")
+    if fleet is None and devices < tenants:
+        raise typer.BadParameter(
+            f"{devices} devices cannot be spread over {tenants} tenants", param_hint="--devices"
+        )
+    options = DemoOptions(
+        data_dir=data_dir,
+        devices=devices,
+        tenants=tenants,
+        seed=seed,
+        fleet_file=fleet,
+        credentials_dir=credentials_dir,
+        interval=interval,
+        budget_bytes=budget,
+        seconds=seconds,
+        page_port=page_port,
+        nats_port=nats_port,
+        database_port=database_port,
+    )
+    raise typer.Exit(run_demo(options, as_json=as_json))
+
+
+def version() -> None:
+    """Print the installed version."""
+    typer.echo(f"routerfleet {metadata.version('fleet-cli')}")

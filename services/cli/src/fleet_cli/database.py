@@ -1,0 +1,201 @@
+"""What the runner and the doctor read from PostgreSQL. The CLI's only user of asyncpg.
+
+Reads the writer's tables, never writes. Every call has a deadline and raises
+TransientError when the database is away or not migrated yet; none says "0" instead.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Generator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, cast
+
+import asyncpg
+
+from fleet_common.errors import TransientError
+from fleet_contracts.subjects import Kind
+
+_CONNECT_SECONDS: Final = 5.0
+_QUERY_SECONDS: Final = 60.0
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+
+SAMPLE_TABLE: Final[dict[Kind, str]] = {
+    Kind.STATUS: "device_status_samples",
+    Kind.HEALTH: "health_samples",
+    Kind.INTERFACES: "interface_samples",
+    Kind.WIRELESS: "wireless_samples",
+    Kind.FIRMWARE: "firmware_samples",
+    Kind.INVENTORY: "inventory_samples",
+    Kind.FIRMWARE_ADVICE: "firmware_advice_samples",
+}
+"""Where the writer stores each kind; an event is one (device, slot) there."""
+
+_SAMPLE_ROWS_ONE_A_SLOT: Final = frozenset(SAMPLE_TABLE) - {Kind.INTERFACES}
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far one stream is stored, in one of its lives (stream, created, generation)."""
+
+    tenant: str
+    stream: str
+    created: str
+    generation: int
+    first_sequence: int
+    last_sequence: int
+    events_stored: int
+    events_rejected: int
+    events_lost: int
+    rows_stored: int
+    rows_duplicate: int
+    rows_expired: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceState:
+    """What the read model knows of one device; `reachable` is None before its first status."""
+
+    tenant: str
+    device: str
+    reachable: bool | None
+    error_class: str | None
+    error_message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What migrated the database; `timescaledb` is the extension's version there."""
+
+    migrations: tuple[str, ...]
+    timescaledb: str | None
+
+
+class ReadModel:
+    """One connection, used by one caller at a time."""
+
+    def __init__(self, raw: "asyncpg.Connection[asyncpg.Record]") -> None:
+        self._raw = raw
+
+    async def positions(self) -> list[Position]:
+        """All streams' positions."""
+        with _as_transient():
+            rows = await self._raw.fetch(
+                "SELECT tenant, stream, created, generation, first_sequence, last_sequence, "
+                "events_stored, events_rejected, events_lost, rows_stored, rows_duplicate, "
+                "rows_expired FROM stream_accounts ORDER BY stream, generation"
+            )
+        return [Position(*row.values()) for row in rows]
+
+    async def devices(self, tenants: Sequence[str]) -> list[DeviceState]:
+        """The devices of these tenants."""
+        with _as_transient():
+            rows = await self._raw.fetch(
+                "SELECT tenants.name, devices.name, reachable, error_class, error_message "
+                "FROM devices JOIN tenants ON tenants.id = tenant_id "
+                "WHERE tenants.name = ANY($1) ORDER BY 1, 2",
+                list(tenants),
+            )
+        return [DeviceState(*row.values()) for row in rows]
+
+    async def stored_keys(
+        self, tenant: str, kind: Kind, first_slot_ms: int
+    ) -> set[tuple[str, int]]:
+        """(device, slot in ms) of every event of a kind stored since a slot."""
+        table = SAMPLE_TABLE[kind]
+        with _as_transient():
+            rows = await self._raw.fetch(
+                f"SELECT DISTINCT devices.name, slot FROM {table} "  # noqa: S608 - fixed names
+                "JOIN devices ON devices.id = device_id JOIN tenants ON tenants.id = tenant_id "
+                "WHERE tenants.name = $1 AND slot >= $2",
+                tenant,
+                _EPOCH + first_slot_ms * _MILLISECOND,
+            )
+        return {
+            (cast("str", row[0]), (cast("datetime", row[1]) - _EPOCH) // _MILLISECOND)
+            for row in rows
+        }
+
+    async def rejected_sequences(self, stream: str) -> set[int]:
+        """Sequences of the messages that were set aside."""
+        with _as_transient():
+            rows = await self._raw.fetch(
+                "SELECT sequence FROM rejected_events JOIN stream_positions "
+                "ON stream_positions.id = position_id WHERE stream = $1",
+                stream,
+            )
+        return {cast("int", row[0]) for row in rows}
+
+    async def duplicate_keys(self, first_slot_ms: int) -> int:
+        """Events that stand in the tables more than once."""
+        total = 0
+        for kind in _SAMPLE_ROWS_ONE_A_SLOT:
+            total += await self._duplicates(SAMPLE_TABLE[kind], "device_id, slot", first_slot_ms)
+        interfaces = SAMPLE_TABLE[Kind.INTERFACES]
+        key = "device_id, slot, interface_id"
+        return total + await self._duplicates(interfaces, key, first_slot_ms)
+
+    async def _duplicates(self, table: str, key: str, first_slot_ms: int) -> int:
+        with _as_transient():
+            count = await self._raw.fetchval(
+                f"SELECT coalesce(sum(n - 1), 0)::bigint FROM (SELECT count(*) AS n FROM {table} "  # noqa: S608 - fixed names
+                f"WHERE slot >= $1 GROUP BY {key} HAVING count(*) > 1) AS twice",
+                _EPOCH + first_slot_ms * _MILLISECOND,
+            )
+        return cast("int", count)
+
+    async def schema(self) -> Schema:
+        """Applied migrations and TimescaleDB's version; TransientError before the first one."""
+        with _as_transient():
+            rows = await self._raw.fetch("SELECT name FROM schema_migrations ORDER BY version")
+            version = await self._raw.fetchval(
+                "SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'"
+            )
+        return Schema(tuple(cast("str", row[0]) for row in rows), cast("str | None", version))
+
+    async def server_version(self) -> str:
+        """`18.4`."""
+        with _as_transient():
+            return cast("str", await self._raw.fetchval("SHOW server_version"))
+
+
+@contextlib.asynccontextmanager
+async def read_model(url: str) -> AsyncGenerator[ReadModel]:
+    """A connection for a block. Raises TransientError when it cannot be made."""
+    with _as_transient():
+        raw = await asyncpg.connect(
+            url,
+            timeout=_CONNECT_SECONDS,
+            command_timeout=_QUERY_SECONDS,
+            server_settings={"application_name": "routerfleet", "timezone": "UTC"},
+        )
+    try:
+        yield ReadModel(raw)
+    finally:
+        try:
+            await raw.close(timeout=2)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+            raw.terminate()
+
+
+async def server_version(url: str) -> str:
+    """The server's version, once it answers. Raises TransientError."""
+    async with read_model(url) as model:
+        return await model.server_version()
+
+
+@contextlib.contextmanager
+def _as_transient() -> Generator[None]:
+    try:
+        yield
+    except asyncpg.UndefinedTableError as error:
+        raise TransientError(f"the database is not migrated yet: {error}") from error
+    except (
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        OSError,
+        TimeoutError,
+        asyncio.IncompleteReadError,
+    ) as error:
+        raise TransientError(f"database: {str(error) or type(error).__name__}") from error

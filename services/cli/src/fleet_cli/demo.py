@@ -1,0 +1,267 @@
+"""One run of the whole system, from the first process to the last figure."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+from nats.errors import Error as NatsError
+
+from fleet_cli.account_reader import StreamMark, mark_stream
+from fleet_cli.closing import Closing, RunRecord
+from fleet_cli.console import RunConsole
+from fleet_cli.environment import poller_name
+from fleet_cli.figures import FigureReader, Figures
+from fleet_cli.fleets import active_devices, missing_secrets
+from fleet_cli.folder import DataFolder, Running
+from fleet_cli.foundation import Foundation, lay_foundation
+from fleet_cli.measure import measure_kinds
+from fleet_cli.options import DemoOptions
+from fleet_cli.plan_apply import PlanApplier
+from fleet_cli.services import poller_spec, reader_specs
+from fleet_cli.sse_client import SseClient
+from fleet_cli.status import Moment, count_devices, rates, status_line
+from fleet_cli.summary import Summary
+from fleet_cli.supervisor import Supervisor
+from fleet_common.broker import close
+from fleet_common.errors import ConfigurationError, TransientError
+from fleet_common.fleet_spec import RouterFleet
+from fleet_contracts.subjects import TenantId
+
+_log = logging.getLogger(__name__)
+
+_REAPPLY_SECONDS: Final = 60.0
+_STATUS_SECONDS: Final = 1.0
+_RATE_READINGS: Final = 15
+_ALL_KNOWN_SECONDS: Final = 60.0
+"""Beyond it (and three intervals) a device that was never polled is waited for no more."""
+
+
+class Demo:
+    """A run. `run` returns once everything it started has ended."""
+
+    def __init__(
+        self, options: DemoOptions, folder: DataFolder, console: RunConsole, stop: asyncio.Event
+    ) -> None:
+        self._options = options
+        self._folder = folder
+        self._console = console
+        self._stop = stop
+        self._begin = time.monotonic()
+        self._warm = (folder / "postgres").exists()
+        self._supervisor = Supervisor(folder, console.warn)
+        self._fleets: list[RouterFleet] = []
+        self._marks: dict[TenantId, StreamMark] = {}
+        self._all_known_seconds: float | None = None
+
+    async def run(self) -> Summary:
+        """Start, run until told to stop (or for the seconds asked for), stop in order.
+
+        Raises ConfigurationError or TransientError when it cannot start; nothing it
+        started runs any more then.
+        """
+        try:
+            foundation = await lay_foundation(
+                self._options, self._folder, self._supervisor, self._console.say
+            )
+            async with contextlib.AsyncExitStack() as stack:
+                stack.push_async_callback(close, foundation.client)
+                return await self._run_on(foundation)
+        finally:
+            self._console.end_status()
+            self._folder.forget_running()
+            await self._supervisor.kill_all()
+
+    # --- running ---------------------------------------------------------------------
+
+    async def _run_on(self, foundation: Foundation) -> Summary:
+        self._fleets = foundation.source.load()
+        for line in missing_secrets(self._fleets, foundation.source.credentials_directory):
+            self._console.warn(line)
+        applier = PlanApplier(foundation.js, self._options.budget_bytes)
+        self._say_all((await applier.apply(self._fleets)).notes)
+        figures = FigureReader(foundation.js, foundation.wiring.postgres.url)
+        await self._mark(foundation, figures)
+        for tenant in self._tenants():
+            foundation = foundation.with_poller(tenant)
+        for spec in reader_specs(foundation.folder, foundation.wiring):
+            await self._supervisor.start(spec)
+        for tenant in self._tenants():
+            await self._supervisor.start(poller_spec(foundation.folder, foundation.wiring, tenant))
+        sse = SseClient(f"{foundation.page_url}api/v1/events")
+        self._announce(foundation)
+        background = [
+            asyncio.create_task(sse.run(), name="event stream"),
+            asyncio.create_task(self._reapply(foundation, applier), name="re-apply"),
+        ]
+        if not self._options.simulated:
+            background.append(
+                asyncio.create_task(self._follow_edits(foundation, applier), name="fleet file")
+            )
+        try:
+            await self._watch(foundation, figures, background)
+            self._console.end_status()
+            record = RunRecord(
+                fleets=self._fleets,
+                marks=self._marks,
+                begin=self._begin,
+                all_known_seconds=self._all_known_seconds,
+                warm=self._warm,
+            )
+            closing = Closing(foundation, self._supervisor, figures, sse, self._console.say)
+            return await closing.close(record)
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            await figures.close()
+
+    async def _watch(
+        self,
+        foundation: Foundation,
+        figures: FigureReader,
+        background: Sequence[asyncio.Task[None]],
+    ) -> None:
+        """Show the status until it is time to stop."""
+        moments: deque[Moment] = deque(maxlen=_RATE_READINGS)
+        end: float | None = None
+        while not self._stop.is_set():
+            _raise_failures(background)
+            reading = await figures.read(self._tenants(), self._poller_ports(foundation))
+            self._show(reading, moments)
+            if end is None and self._options.seconds is not None and self._complete(reading):
+                end = time.monotonic() + self._options.seconds
+                self._console.say(f"measuring for {self._options.seconds:g} s from now")
+            left = _STATUS_SECONDS if end is None else min(_STATUS_SECONDS, end - time.monotonic())
+            if left <= 0:
+                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._stop.wait()
+
+    def _show(self, reading: Figures, moments: deque[Moment]) -> None:
+        now = time.monotonic()
+        if reading.streams:
+            events = sum(one.last_sequence for one in reading.streams)
+            moments.append(Moment(now, reading.polls, events))
+        devices = count_devices(reading, active_devices(self._fleets))
+        if devices is not None and devices.known == devices.total:
+            self._all_known_seconds = self._all_known_seconds or now - self._begin
+        self._console.status(
+            status_line(
+                now - self._begin,
+                devices,
+                rates(list(moments)),
+                reading,
+                self._supervisor.restarts,
+            )
+        )
+
+    def _complete(self, reading: Figures) -> bool:
+        """Whether every device was polled once, or the wait for it is over."""
+        if self._all_known_seconds is not None and reading.streams:
+            return True
+        longest = max((fleet.spec.cadence.interval for fleet in self._fleets), default=0.0)
+        waited = time.monotonic() - self._begin
+        if waited < max(_ALL_KNOWN_SECONDS, 3 * longest):
+            return False
+        self._console.warn("some devices have not been polled yet; not waiting for them any longer")
+        return True
+
+    # --- following the fleets --------------------------------------------------------
+
+    async def _reapply(self, foundation: Foundation, applier: PlanApplier) -> None:
+        """Each minute: measured sizes into the plan, hand-made changes undone, logs bounded."""
+        while True:
+            await asyncio.sleep(_REAPPLY_SECONDS)
+            self._supervisor.bound_logs()
+            try:
+                measured = await measure_kinds(foundation.client, self._tenants())
+                applied = await applier.apply(self._fleets, measured)
+            except (TransientError, ConfigurationError, NatsError, TimeoutError) as error:
+                self._console.warn(f"the plan could not be re-applied: {error}")
+            else:
+                self._say_all(applied.notes)
+
+    async def _follow_edits(self, foundation: Foundation, applier: PlanApplier) -> None:
+        async for edit in foundation.source.edits():
+            if isinstance(edit, ConfigurationError):
+                self._console.warn(f"{edit}\nwhat runs goes on as before")
+                continue
+            try:
+                foundation = await self._take_edit(foundation, applier, edit)
+            except (TransientError, ConfigurationError, NatsError, TimeoutError) as error:
+                self._console.warn(f"the edited fleet file could not be applied: {error}")
+
+    async def _take_edit(
+        self, foundation: Foundation, applier: PlanApplier, fleets: list[RouterFleet]
+    ) -> Foundation:
+        applied = await applier.apply(fleets)
+        before, self._fleets = set(self._tenants()), fleets
+        for tenant in before - set(self._tenants()):
+            await self._supervisor.stop([poller_name(tenant)])
+        for tenant in self._tenants():
+            if tenant in before:
+                continue
+            if tenant not in self._marks:
+                self._marks[tenant] = await mark_stream(foundation.js, [], tenant)
+            foundation = foundation.with_poller(tenant)
+            await self._supervisor.start(poller_spec(foundation.folder, foundation.wiring, tenant))
+        self._console.say(f"fleet file read again: {len(active_devices(fleets))} devices")
+        self._say_all(applied.notes)
+        for line in missing_secrets(fleets, foundation.source.credentials_directory):
+            self._console.warn(line)
+        return foundation
+
+    # --- small things ----------------------------------------------------------------
+
+    async def _mark(self, foundation: Foundation, figures: FigureReader) -> None:
+        positions = []
+        if self._warm:
+            try:
+                positions = await (await figures.model()).positions()
+            except TransientError as error:
+                # A folder whose first run ended before the writer made its tables.
+                _log.info("no positions yet", extra={"reason": str(error)})
+        for tenant in self._tenants():
+            self._marks[tenant] = await mark_stream(foundation.js, positions, tenant)
+
+    def _announce(self, foundation: Foundation) -> None:
+        wiring = foundation.wiring
+        self._folder.write_running(
+            Running(
+                runner_pid=os.getpid(),
+                page_url=foundation.page_url,
+                nats_url=wiring.nats.url,
+                nats_token=wiring.nats.token,
+                database_url=wiring.postgres.url,
+                tenants=tuple(self._tenants()),
+            )
+        )
+        fleets, devices = len(self._fleets), len(active_devices(self._fleets))
+        self._console.say(f"{devices} devices of {fleets} tenants")
+        self._console.say(f"live page   {foundation.page_url}")
+        self._console.say(f"events      curl -N {foundation.page_url}api/v1/events")
+        self._console.say(f"data, logs  {self._folder.path}")
+
+    def _say_all(self, lines: Sequence[str]) -> None:
+        for line in lines:
+            self._console.say(line)
+
+    def _tenants(self) -> list[TenantId]:
+        return [fleet.tenant for fleet in self._fleets]
+
+    def _poller_ports(self, foundation: Foundation) -> dict[TenantId, int]:
+        known = foundation.wiring.admin_ports
+        names = {tenant: poller_name(tenant) for tenant in self._tenants()}
+        return {tenant: known[name] for tenant, name in names.items() if name in known}
+
+
+def _raise_failures(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        if task.done():
+            task.result()

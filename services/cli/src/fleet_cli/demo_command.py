@@ -1,0 +1,119 @@
+"""`routerfleet demo`: from options to an exit code."""
+
+import asyncio
+import json
+import logging
+import signal
+import sys
+from typing import Final, cast
+
+from rich.console import Console
+
+from fleet_cli.console import RunConsole
+from fleet_cli.demo import Demo
+from fleet_cli.folder import DataFolder, FolderInUseError, FolderLock, open_folder
+from fleet_cli.foundation import fleet_source
+from fleet_cli.options import DemoOptions
+from fleet_cli.processes import end_left_over
+from fleet_cli.summary import Summary
+from fleet_common.errors import ConfigurationError, FleetError
+from fleet_common.logs import configure_logging
+from fleet_common.settings import LogSection
+
+EXIT_OK: Final = 0
+EXIT_FAILED: Final = 1
+EXIT_BAD_INPUT: Final = 2
+
+
+def run_demo(options: DemoOptions, *, as_json: bool) -> int:
+    """Run and return the exit code: 1 when an event is unaccounted for, 2 on bad input."""
+    configure_logging("demo", LogSection(level="WARNING", format="text"))
+    # The supervisor says when the broker ends; the client's own view of it adds nothing.
+    logging.getLogger("fleet_common.broker").setLevel(logging.ERROR)
+    console = RunConsole(Console(stderr=as_json, highlight=False))
+    try:
+        if not options.simulated:
+            fleet_source(options).load()  # say what is wrong before anything starts
+        folder = open_folder(options.data_dir)
+        lock = FolderLock(folder)
+        lock.acquire()
+    except (ConfigurationError, FolderInUseError) as error:
+        console.warn(str(error))
+        return EXIT_BAD_INPUT
+    try:
+        _clear_left_over(folder, console)
+        summary = asyncio.run(_run(options, folder, console))
+    except (FleetError, ExceptionGroup) as error:
+        expected = _expected(error)
+        if expected is None:
+            raise
+        console.warn("\n".join(map(str, expected)))
+        bad_input = any(isinstance(one, ConfigurationError) for one in expected)
+        return EXIT_BAD_INPUT if bad_input else EXIT_FAILED
+    finally:
+        lock.release()
+    if summary is None:
+        console.say("stopped before everything had started; data is kept")
+        return EXIT_OK
+    return _report(summary, console, as_json=as_json)
+
+
+async def _run(options: DemoOptions, folder: DataFolder, console: RunConsole) -> Summary | None:
+    """None when it was stopped while starting."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    running = asyncio.create_task(Demo(options, folder, console, stop).run())
+    asked = 0
+
+    def on_signal() -> None:
+        nonlocal asked
+        asked += 1
+        if not stop.is_set():
+            stop.set()
+        elif asked == 2:  # noqa: PLR2004 - the second Ctrl-C
+            console.warn("not waiting any longer; ending every process now")
+            running.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, on_signal)
+    try:
+        return await running
+    except asyncio.CancelledError:
+        return None
+
+
+def _clear_left_over(folder: DataFolder, console: RunConsole) -> None:
+    for process in end_left_over(folder.started_processes()):
+        console.warn(f"ended {process.name} (pid {process.pid}), left over from a run that died")
+    folder.write_started(())
+
+
+def _report(summary: Summary, console: RunConsole, *, as_json: bool) -> int:
+    if as_json:
+        sys.stdout.write(json.dumps(summary.to_json()) + "\n")
+        sys.stdout.flush()
+    console.say(
+        f"{summary.events} events of {summary.polls} polls in {summary.seconds:g} s: "
+        f"{summary.events_stored} stored, {summary.rejected} rejected, {summary.lost} lost, "
+        f"{summary.unaccounted} unaccounted for, {summary.duplicates} doubled; "
+        f"{summary.sse_events} sent to the event stream's client"
+    )
+    for line in summary.problems:
+        console.warn(line)
+    return EXIT_OK if summary.ok else EXIT_FAILED
+
+
+def _expected(error: Exception) -> list[FleetError] | None:
+    """The errors inside, when all of them are expected ones; None when one is a bug."""
+    if isinstance(error, FleetError):
+        return [error]
+    if not isinstance(error, ExceptionGroup):
+        return None
+    group = cast("ExceptionGroup[Exception]", error)
+    found: list[FleetError] = []
+    for inner in group.exceptions:
+        expected = _expected(inner)
+        if expected is None:
+            return None
+        found += expected
+    return found

@@ -1,0 +1,87 @@
+"""The status line: what is seen between two readings, as one line of text."""
+
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from fleet_cli.figures import Figures
+from fleet_common.units import format_duration, format_size
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One reading with its time (seconds of a monotonic clock) and its sums."""
+
+    at: float
+    polls: int
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Per second, over the last few readings."""
+
+    polls: float
+    events: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceCount:
+    """Devices of the run. `known` have been polled at least once."""
+
+    total: int
+    up: int
+    down: int
+
+    @property
+    def known(self) -> int:
+        """Devices with a first status."""
+        return self.up + self.down
+
+
+def count_devices(figures: Figures, wanted: AbstractSet[tuple[str, str]]) -> DeviceCount | None:
+    """Devices by state, those of earlier fleets left out; None when nobody could be asked."""
+    if figures.devices is None:
+        return None
+    states = [one.reachable for one in figures.devices if (one.tenant, one.device) in wanted]
+    return DeviceCount(len(wanted), states.count(True), states.count(False))
+
+
+def rates(moments: list[Moment]) -> Rates | None:
+    """Between the first and the last reading; None with less than two."""
+    if len(moments) < 2 or moments[-1].at <= moments[0].at:  # noqa: PLR2004 - a span has two ends
+        return None
+    first, last = moments[0], moments[-1]
+    seconds = last.at - first.at
+    return Rates((last.polls - first.polls) / seconds, (last.events - first.events) / seconds)
+
+
+def status_line(
+    up_seconds: float,
+    devices: DeviceCount | None,
+    speed: Rates | None,
+    figures: Figures,
+    restarts: int,
+) -> str:
+    """`up 1m5s · devices 101/101 · 10.1 polls/s · 42 events/s · 51k rows · …`."""
+    parts = [f"up {format_duration(max(1.0, up_seconds))}"]
+    if devices is None:
+        parts.append("devices unknown (database not ready)")
+    else:
+        down = f", {devices.down} down" if devices.down else ""
+        parts.append(f"devices {devices.up}/{devices.total} up{down}")
+    if speed is not None:
+        parts.append(f"{speed.polls:.1f} polls/s")
+        parts.append(f"{speed.events:.1f} events/s")
+    if figures.positions is not None:
+        parts.append(f"{sum(one.rows_stored for one in figures.positions):,} rows")
+    if figures.streams:
+        sizes = ", ".join(
+            f"{one.tenant} {format_size(one.bytes)} of {format_size(one.max_bytes)}"
+            for one in figures.streams
+        )
+        parts.append(f"streams {sizes}")
+    else:
+        parts.append("streams unknown (broker not ready)")
+    if restarts:
+        parts.append(f"{restarts} restarts")
+    return " · ".join(parts)

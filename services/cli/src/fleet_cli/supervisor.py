@@ -1,0 +1,126 @@
+"""Keeps the services running: starts them, starts them again, ends them in order."""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from fleet_cli.folder import DataFolder
+from fleet_cli.processes import ChildProcess, ProcessSpec, bound_log, last_lines, start_process
+from fleet_cli.restarts import RestartHistory, RestartPolicy, Trouble, after_end
+
+_log = logging.getLogger(__name__)
+
+_MAX_LOG_BYTES: Final = 20 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class _Entry:
+    """One supervised process."""
+
+    spec: ProcessSpec
+    child: ChildProcess
+    history: RestartHistory = field(default_factory=RestartHistory)
+    watcher: asyncio.Task[None] | None = None
+
+
+class Supervisor:
+    """All processes of a run. `on_trouble` gets lines for a person.
+
+    Not thread-safe; lives in one event loop. After `stop_all` nothing it started runs.
+    """
+
+    def __init__(
+        self,
+        folder: DataFolder,
+        on_trouble: Callable[[str], None],
+        policy: RestartPolicy | None = None,
+    ) -> None:
+        self._folder = folder
+        self._on_trouble = on_trouble
+        self._policy = policy or RestartPolicy()
+        self._entries: dict[str, _Entry] = {}
+
+    @property
+    def restarts(self) -> int:
+        """How often a process had to be started again."""
+        return sum(entry.history.restarts for entry in self._entries.values())
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What is supervised, in the order of its start."""
+        return tuple(self._entries)
+
+    def pid(self, name: str) -> int | None:
+        """The pid; None while it is down."""
+        entry = self._entries.get(name)
+        return None if entry is None or entry.child.exit_code is not None else entry.child.pid
+
+    async def start(self, spec: ProcessSpec) -> None:
+        """Start a process and keep it running until it is stopped."""
+        if spec.name in self._entries:
+            raise ValueError(f"{spec.name} is supervised already")
+        child = await start_process(spec, os.getpid())
+        entry = _Entry(spec, child)
+        self._entries[spec.name] = entry
+        self._write_down()
+        entry.watcher = asyncio.create_task(self._keep_running(entry), name=f"watch {spec.name}")
+
+    async def stop(self, names: Iterable[str]) -> dict[str, int]:
+        """End these at the same time, each within its grace; their exit codes by name."""
+        entries = [self._entries.pop(name) for name in list(names) if name in self._entries]
+        for entry in entries:
+            if entry.watcher is not None:
+                entry.watcher.cancel()
+        watchers = [entry.watcher for entry in entries if entry.watcher is not None]
+        await asyncio.gather(*watchers, return_exceptions=True)
+        codes = await asyncio.gather(*(entry.child.stop() for entry in entries))
+        self._write_down()
+        return {entry.spec.name: code for entry, code in zip(entries, codes, strict=True)}
+
+    async def kill_all(self) -> None:
+        """End everything at once, without grace."""
+        entries, self._entries = list(self._entries.values()), {}
+        for entry in entries:
+            if entry.watcher is not None:
+                entry.watcher.cancel()
+        await asyncio.gather(*(entry.child.kill() for entry in entries))
+        self._write_down()
+
+    def bound_logs(self) -> None:
+        """Keep the logs within their size."""
+        for entry in self._entries.values():
+            bound_log(entry.spec.log, _MAX_LOG_BYTES)
+
+    async def _keep_running(self, entry: _Entry) -> None:
+        name = entry.spec.name
+        while True:
+            code = await entry.child.wait()
+            ran = time.monotonic() - entry.child.started_monotonic
+            verdict = after_end(self._policy, entry.history, ran, code)
+            entry.history = verdict.history
+            self._tell(entry, code, verdict.trouble, verdict.delay)
+            await asyncio.sleep(verdict.delay)
+            # A cancel in the middle of a start would leave a process nobody knows.
+            starting = asyncio.create_task(start_process(entry.spec, os.getpid()))
+            try:
+                entry.child = await asyncio.shield(starting)
+            except asyncio.CancelledError:
+                entry.child = await starting
+                raise
+            self._write_down()
+            _log.info("restarted", extra={"process": name, "pid": entry.child.pid})
+
+    def _tell(self, entry: _Entry, code: int, trouble: Trouble, delay: float) -> None:
+        ended = f"signal {-code}" if code < 0 else f"exit code {code}"
+        line = f"{entry.spec.name} ended ({ended}); starting it again in {delay:g} s"
+        if trouble is not Trouble.NONE:
+            shown = "\n".join(f"    {text}" for text in last_lines(entry.spec.log))
+            line = f"{line}; {trouble.value}. Its last log lines ({entry.spec.log}):\n{shown}"
+        self._on_trouble(line)
+
+    def _write_down(self) -> None:
+        self._folder.write_started(tuple(entry.child.record() for entry in self._entries.values()))
