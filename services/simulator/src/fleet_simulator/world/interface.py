@@ -102,19 +102,21 @@ class Interface:
         running = self._frozen is None and self.role is not Role.IDLE
         up = boot + 1.0 + self.seed % 3
         down, downs = None, 0
+        switched = self.switched
         if self.flap_period:
-            flap = self._flap_at(now)
+            # A port that is switched off has no link to lose.
+            flap = self._flap_at(now if self._frozen is None or switched is None else switched.off)
             if flap.down > boot:
                 if boot != self._boot:
                     self._begin(boot)
                 downs = flap.number - self._flaps
-                down = flap.down
+                if switched is None or not switched.off < flap.down < switched.on:
+                    down = flap.down
                 if now >= flap.up:
                     up = max(up, flap.up)
                 else:
                     running = False
                     up = max(up, flap_end(self.seed, flap.number - 1, self.flap_period))
-        switched = self.switched
         if switched is not None and switched.off > boot:
             downs += switched.times
             down = switched.off if down is None else max(down, switched.off)
@@ -152,6 +154,9 @@ class Interface:
                 self._begin(boot)
             frozen, self._frozen = self._frozen, None
             self._lost += self._position(now) - frozen
+            if self.flap_period:
+                self._flaps += flaps_before(self.seed, now, self.flap_period)
+                self._flaps -= flaps_before(self.seed, self.switched.off, self.flap_period)
             self.switched = Switched(self.switched.off, now, self.switched.times)
 
     def _begin(self, boot: float) -> None:
