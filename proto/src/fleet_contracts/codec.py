@@ -106,7 +106,9 @@ def _why_invalid(event: Event, kind: Kind) -> str | None:
             return _why_invalid_wireless(event)
         case Kind.FIRMWARE_ADVICE:
             return None if event.firmware_advice.verdict else "firmware_advice.verdict: missing"
-        case Kind.HEALTH | Kind.FIRMWARE | Kind.INVENTORY:
+        case Kind.INVENTORY:
+            return _why_invalid_inventory(event)
+        case Kind.HEALTH | Kind.FIRMWARE:
             return None
 
 
@@ -142,4 +144,17 @@ def _why_invalid_wireless(event: Event) -> str | None:
     for client in event.wireless.clients:
         if len(client.mac_address) != _MAC_BYTES:
             return f"wireless.clients.mac_address: {len(client.mac_address)} bytes (6)"
+    return None
+
+
+def _why_invalid_inventory(event: Event) -> str | None:
+    interfaces = event.inventory.interfaces
+    if len({interface.id for interface in interfaces}) != len(interfaces):
+        return "inventory.interfaces.id: the same id twice"
+    for interface in interfaces:
+        if len(interface.mac_address) not in {0, _MAC_BYTES}:
+            return (
+                f"inventory.interfaces.mac_address: {len(interface.mac_address)} bytes "
+                "(6, or 0 where there is none)"
+            )
     return None

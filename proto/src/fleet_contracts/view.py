@@ -7,7 +7,7 @@ Absent stays absent: a key that is not there was not given by the router.
 
 from typing import Any, Final, cast
 
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from fleet_contracts.codec import BODY_FIELD, COUNTER_COLUMNS, DecodedEvent
@@ -16,13 +16,19 @@ from fleet_contracts.gen.fleet.v1.events_pb2 import (
     Event,
     Interfaces,
     Sensor,
-    SensorName,
-    SensorUnit,
 )
 
 type Json = dict[str, Any]
 
+_SENSOR_FIELDS = cast("dict[str, FieldDescriptor]", Sensor.DESCRIPTOR.fields_by_name)
+_SENSOR_NAME: Final = _SENSOR_FIELDS["known_name"].enum_type
+_SENSOR_UNIT: Final = _SENSOR_FIELDS["unit"].enum_type
+
 _THOUSAND: Final = 1000
+# Empty text, empty bytes and an unspecified enum value say "not given".
+_ABSENT_WHEN_EMPTY: Final = frozenset(
+    {FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES, FieldDescriptor.TYPE_ENUM}
+)
 
 
 def event_view(decoded: DecodedEvent) -> Json:
@@ -81,7 +87,7 @@ def _message_view(message: Message) -> Json:
         elif field.has_presence:
             if message.HasField(field.name):
                 view[field.name] = _value_view(field, value)
-        elif value or field.type not in {FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES}:
+        elif value or field.type not in _ABSENT_WHEN_EMPTY:
             view[field.name] = _value_view(field, value)
     return view
 
@@ -98,34 +104,34 @@ def _value_view(field: FieldDescriptor, value: Any) -> Any:  # noqa: ANN401 - pr
         case FieldDescriptor.TYPE_BYTES:
             return value.hex(":").upper()
         case FieldDescriptor.TYPE_ENUM:
-            return _enum_text(field, value)
+            return _enum_text(field.enum_type, value)
         case _:
             return value
 
 
-def _enum_text(field: FieldDescriptor, number: int) -> str:
+def _enum_text(enum: EnumDescriptor | None, number: int) -> str:
     """`VERDICT_UP_TO_DATE` as `up_to_date`; a number this reader does not know yet as digits."""
-    if field.enum_type is None:
+    if enum is None or number not in enum.values_by_number:
         return str(number)
-    names = field.enum_type.values_by_number
-    if number not in names:
-        return str(number)
+    names = enum.values_by_number
     prefix = len(names[0].name) - len("UNSPECIFIED")
     return names[number].name[prefix:].lower()
 
 
 def sensor_name(sensor: Sensor) -> str:
-    """The router's own name of a sensor (`cpu-temperature`)."""
+    """The router's own name of a sensor (`cpu-temperature`).
+
+    A known name this reader does not know yet is its number.
+    """
     if sensor.known_name:
-        text = SensorName.Name(sensor.known_name)
-        return text.removeprefix("SENSOR_NAME_").lower().replace("_", "-")
+        return _enum_text(_SENSOR_NAME, sensor.known_name).replace("_", "-")
     return sensor.name
 
 
 def _sensor_view(sensor: Sensor) -> Json:
     view: Json = {"name": sensor_name(sensor)}
     if sensor.unit:
-        view["unit"] = SensorUnit.Name(sensor.unit).removeprefix("SENSOR_UNIT_").lower()
+        view["unit"] = _enum_text(_SENSOR_UNIT, sensor.unit)
     if sensor.HasField("value_thousandths"):
         view["value"] = sensor.value_thousandths / _THOUSAND
     elif sensor.HasField("state"):
