@@ -5,7 +5,7 @@ For tests and for showing a fault to people; it has no login and belongs on loop
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import cast
 
 from starlette.applications import Starlette
@@ -159,7 +159,9 @@ class _Admin:
 
 
 def _counts(device: Device) -> dict[str, object]:
-    return {"sessions": len(device.sessions), **asdict(device.ledger)}
+    # Not asdict: it makes a Counter anew from pairs, whose counts are then of the pairs.
+    counts = {field.name: getattr(device.ledger, field.name) for field in fields(device.ledger)}
+    return {"sessions": len(device.sessions), **counts}
 
 
 def _rule(rule: FaultRule) -> dict[str, object]:
