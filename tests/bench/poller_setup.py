@@ -13,7 +13,8 @@ from fleet_contracts.subjects import Kind
 from fleet_poller.breaker import BreakerPolicy
 from fleet_poller.clock import SystemClock
 from fleet_poller.credentials import SecretStore
-from fleet_poller.device import EventSink, LoginGates, PollContext, PollTimeouts
+from fleet_poller.device import EventSink, PollContext, PollTimeouts
+from fleet_poller.gate import LoginGates
 from fleet_poller.metrics import PollerMetrics
 
 type Endpoint = tuple[str, str, str, int, str, str]

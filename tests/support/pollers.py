@@ -24,7 +24,8 @@ from fleet_contracts.subjects import DeviceId, Kind
 from fleet_poller.breaker import BreakerPolicy
 from fleet_poller.clock import SystemClock
 from fleet_poller.credentials import SecretStore
-from fleet_poller.device import LoginGates, PollContext, PollTimeouts
+from fleet_poller.device import PollContext, PollTimeouts
+from fleet_poller.gate import LoginGates
 from fleet_poller.metrics import PollerMetrics
 from fleet_poller.shard import Shard
 from fleet_simulator.server import Endpoint

@@ -15,7 +15,8 @@ from fleet_poller.assignments import Assignments
 from fleet_poller.breaker import BreakerPolicy
 from fleet_poller.clock import SystemClock
 from fleet_poller.credentials import SecretStore
-from fleet_poller.device import LoginGates, PollContext, PollTimeouts
+from fleet_poller.device import PollContext, PollTimeouts
+from fleet_poller.gate import LoginGates
 from fleet_poller.metrics import PollerMetrics
 from fleet_poller.publisher import Publisher, PublisherBounds
 from fleet_poller.settings import PollerSection, PollerSettings

@@ -15,6 +15,7 @@ from fleet_poller.breaker import Breaker, BreakerPolicy
 from fleet_poller.clock import Clock
 from fleet_poller.credentials import SecretStore
 from fleet_poller.events import Occasion, OutgoingEvent, failure_event, poll_events
+from fleet_poller.gate import LoginGates
 from fleet_poller.memory import DeviceMemory
 from fleet_poller.metrics import PollerMetrics
 from fleet_poller.reader import read_device
@@ -50,18 +51,6 @@ class PollTimeouts:
 
     connect: float
     poll: float
-
-
-class LoginGates:
-    """Places for logins under way; devices that failed last time have their own."""
-
-    def __init__(self, places: int) -> None:
-        self._sound = asyncio.Semaphore(places)
-        self._suspect = asyncio.Semaphore(places)
-
-    def of(self, *, suspect: bool) -> asyncio.Semaphore:
-        """The gate for a device."""
-        return self._suspect if suspect else self._sound
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +160,7 @@ class Device:
                 Endpoint(record.address, record.port),
                 access,
                 context.timeouts.connect,
-                context.gates.of(suspect=self.breaker.failures > 0),
+                context.gates.of(suspect=self.breaker.failures > 0).place(),
             )
         except RouterError as error:
             context.metrics.logins.labels(error.error_class.value).inc()

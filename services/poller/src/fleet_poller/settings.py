@@ -23,8 +23,8 @@ class PollerSection(Section):
     poll_timeout_seconds: float = Field(default=10.0, gt=0, le=120)
     """Seconds for all reads of a poll together. A router that is slower counts as down."""
     concurrent_logins: int = Field(default=32, ge=1, le=1000)
-    """Logins under way at once: a RADIUS server behind the routers sees no more. Devices
-    that failed last time share as many places of their own and hold up nobody else."""
+    """Logins begun within a second, at most: what a RADIUS server behind the routers sees.
+    Devices that failed last time share as many places of their own and hold up nobody else."""
     failures_to_open: int = Field(default=3, ge=1, le=100)
     """Failed polls in a row after which a device is asked more rarely."""
     longest_backoff_seconds: float = Field(default=300.0, gt=0, le=3600)
