@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,10 @@ import httpx
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
+import fleet_contracts.gen.fleet.v1.events_pb2 as pb
 from fleet_common.broker import declare_stream
 from fleet_contracts.codec import encode
 from fleet_contracts.columns import InterfaceReading, pack
-from fleet_contracts.gen.fleet.v1 import events_pb2 as pb
 from fleet_contracts.streams import StreamStorage, tenant_stream
 from fleet_contracts.subjects import Kind, TenantId, device_id, message_id, tenant_id
 from support.nats import NatsServer
@@ -245,12 +245,14 @@ async def publish_fleet(
     client: Client, routers: Iterable[Router], at_seconds: float, *, facts: bool
 ) -> int:
     """One poll of every router without waiting for each acknowledgement; returns the count."""
-    js = client.jetstream()
+    js = client.jetstream()  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
     pending: list[asyncio.Future[Any]] = []
     for router in routers:
         events = {**(router.facts(at_seconds) if facts else {}), **router.poll(at_seconds)}
         for kind, event in events.items():
-            pending.append(await js.publish_async(router.subject(kind), encode(event)))
+            payload = encode(event)
+            future = await js.publish_async(router.subject(kind), payload)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+            pending.append(future)
     async with asyncio.timeout(60):
         await asyncio.gather(*pending)
     return len(pending)
@@ -338,7 +340,7 @@ class GatewayProcess:
 @contextlib.asynccontextmanager
 async def running_gateway(
     nats: NatsServer | str, directory: Path, **settings: str
-) -> AsyncIterator[GatewayProcess]:
+) -> AsyncGenerator[GatewayProcess]:
     """A gateway that is ready; stopped at the end."""
     gateway = GatewayProcess(nats, directory, settings=settings)
     gateway.start()
@@ -376,7 +378,9 @@ class SseParser:
         self._rest += text
         while "\n\n" in self._rest:
             block, _, self._rest = self._rest.partition("\n\n")
-            event, data, comments = "message", [], []
+            event = "message"
+            data: list[str] = []
+            comments: list[str] = []
             for line in block.split("\n"):
                 name, _, value = line.partition(":")
                 value = value.removeprefix(" ")
@@ -445,7 +449,7 @@ class SseClient:
 @contextlib.asynccontextmanager
 async def sse(
     url: str, query: str = "", *, last_event_id: str | None = None, token: str | None = None
-) -> AsyncIterator[SseClient]:
+) -> AsyncGenerator[SseClient]:
     """An open stream of `/api/v1/events`."""
     headers: dict[str, str] = {}
     if last_event_id is not None:

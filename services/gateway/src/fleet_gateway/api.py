@@ -102,21 +102,22 @@ class Api:
         after = query.get("after", [""])[-1]
         if after and after.count("/") != 1:
             raise bad_value("after", after, "is no place in the list", ["<tenant>/<device>"])
-        start = tuple(after.split("/")) if after else ("", "")
+        tenant, _, device = after.partition("/")
+        start = (tenant, device)
         found: list[bytes] = []
         last = ""
         more = False
         for log in self._hub.covered(selection):
-            for device, state in log.state:
-                if (log.tenant, device) <= start:
+            for name, state in log.state:
+                if (str(log.tenant), str(name)) <= start:
                     continue
-                if selection.devices is not None and device not in selection.devices:
+                if selection.devices is not None and name not in selection.devices:
                     continue
                 if len(found) == limit:
                     more = True
                     break
                 found.append(state.data(selection.kinds))
-                last = f"{log.tenant}/{device}"
+                last = f"{log.tenant}/{name}"
         return self._answer(request, visitor, _device_list(found, last if more else None))
 
     async def device(self, request: Request) -> Response:

@@ -13,13 +13,15 @@ from fleet_common.runtime import Runtime
 from fleet_contracts.subjects import BadNameError, TenantId, tenant_id
 from fleet_gateway.api import Api
 from fleet_gateway.auth import Authenticator
-from fleet_gateway.client import ClientLimits
+from fleet_gateway.channel import Delivery
+from fleet_gateway.client import ClientContext, ClientLimits
 from fleet_gateway.events import EventStream
 from fleet_gateway.hub import Hub
-from fleet_gateway.ingest import Ingest
+from fleet_gateway.ingest import Feed, Ingest
 from fleet_gateway.log import RingLimits
 from fleet_gateway.outlet import Outlet
 from fleet_gateway.page import page_routes, read_page
+from fleet_gateway.reader import StreamReader
 from fleet_gateway.replay import Replayer
 from fleet_gateway.server import LOOPBACK_HOSTS, GatewayServer
 from fleet_gateway.settings import GatewaySection, GatewaySettings
@@ -37,10 +39,12 @@ async def run(runtime: Runtime, settings: GatewaySettings, metrics: GatewayMetri
     authenticator = Authenticator(section.auth, metrics)
     hub = Hub(
         RingLimits(section.ring_bytes, section.ring_entries),
-        section.flush_milliseconds / 1000,
-        asyncio.get_running_loop().call_later,
-        metrics,
-        runtime.tracing,
+        Delivery(
+            asyncio.get_running_loop().call_later,
+            section.flush_milliseconds / 1000,
+            metrics,
+            runtime.tracing,
+        ),
     )
     connecting = asyncio.create_task(connect(settings.nats, "fleet-gateway"), name="connect")
     stopping = asyncio.create_task(runtime.stop.wait(), name="stop")
@@ -51,10 +55,11 @@ async def run(runtime: Runtime, settings: GatewaySettings, metrics: GatewayMetri
         return
     client = connecting.result()
     js = jetstream(client, settings.nats)
+    feed = Feed(hub, metrics, runtime.tracing)
     background: list[asyncio.Task[None]] = []
 
     def start(tenant: TenantId) -> Ingest:
-        ingest = Ingest(tenant, client, js, hub, metrics, runtime.tracing)
+        ingest = Ingest(tenant, js, StreamReader(client, js, tenant), feed)
         background.append(runtime.spawn(ingest.run(), f"ingest-{tenant}"))
         return ingest
 
@@ -110,7 +115,8 @@ def _server(
         retry_milliseconds=section.retry_milliseconds,
         replay_max_events=section.replay_max_events,
     )
-    events = EventStream(hub, authenticator, replayer, limits, section.max_clients, metrics)
+    context = ClientContext(hub, replayer, limits, metrics)
+    events = EventStream(context, authenticator, section.max_clients)
     routes = [*Api(hub, authenticator).routes(), *page_routes(read_page(section.page_directory))]
     hosts = section.allowed_hosts or (LOOPBACK_HOSTS if authenticator.open else ())
     app = GatewayServer(events, routes, hosts, section.allowed_origins, metrics)
@@ -124,6 +130,8 @@ def _server(
         access_log=False,
         lifespan="off",
         server_header=False,
+        # FLEET_GATEWAY__AUTH__SECURE_COOKIE says what a proxy's header would.
+        proxy_headers=False,
         timeout_graceful_shutdown=_GRACE_SECONDS,
         backlog=max(2048, section.max_clients),
     )

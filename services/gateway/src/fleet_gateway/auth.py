@@ -65,7 +65,7 @@ class Authenticator:
             self._grants = read_tokens(self._path)
         except ConfigurationError as error:
             self._metrics.token_reloads.labels("failed").inc()
-            _log.error(  # noqa: TRY400 - the message is whole, and a traceback could quote the file
+            _log.error(
                 "the token file is wrong; the last good one stays in force",
                 extra={"reason": str(error)},
             )

@@ -7,6 +7,7 @@ a client's last read of the log and its joining.
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from opentelemetry.trace import SpanKind
@@ -22,6 +23,16 @@ from fleet_gateway.telemetry import GatewayMetrics
 
 type Later = Callable[[float, Callable[[], None]], object]
 """`loop.call_later`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What every channel works with. `flush_seconds` is how long raw events may linger."""
+
+    later: Later
+    flush_seconds: float
+    metrics: GatewayMetrics
+    tracing: Tracing
 
 
 class Member(Protocol):
@@ -50,23 +61,17 @@ def render(entries: Iterable[Entry], vector: Vector) -> bytes:
 
 
 class Channel:
-    """One key's pending events and members. `flush_seconds` is the raw mode's linger."""
+    """One key's pending events and members."""
 
     def __init__(
-        self,
-        key: ChannelKey,
-        logs: Mapping[TenantId, TenantLog],
-        later: Later,
-        metrics: GatewayMetrics,
-        tracing: Tracing,
-        flush_seconds: float,
+        self, key: ChannelKey, logs: Mapping[TenantId, TenantLog], delivery: Delivery
     ) -> None:
         self.key = key
         self._logs = logs
-        self._later = later
-        self._metrics = metrics
-        self._tracing = tracing
-        self._delay = key.window_seconds or flush_seconds
+        self._later = delivery.later
+        self._metrics = delivery.metrics
+        self._tracing = delivery.tracing
+        self._delay = key.window_seconds or delivery.flush_seconds
         self._pending: list[Entry] = []
         self._latest: dict[tuple[TenantId, DeviceId, Kind], Entry] = {}
         self._scheduled = False
@@ -124,7 +129,7 @@ class Channel:
             member.deliver(chunk)
 
     def _spans(self, entries: Iterable[Entry]) -> contextlib.ExitStack:
-        """A span for each sampled event around its first delivery: one per event, not per client."""
+        """A span around each sampled event's first delivery: one per event, not per client."""
         stack = contextlib.ExitStack()
         if not self._tracing.enabled:
             return stack

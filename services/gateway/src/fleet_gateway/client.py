@@ -77,36 +77,41 @@ class Resume:
     unreadable: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ClientContext:
+    """What all clients share."""
+
+    hub: Hub
+    replayer: Replayer
+    limits: ClientLimits
+    metrics: GatewayMetrics
+
+
 class Client:
-    """One connection. `allowed` says whether its token still holds; None means for ever."""
+    """One connection. `allowed` gives a reason when its token no longer holds."""
 
     __slots__ = (
-        "_allowed", "_drained", "_hub", "_limits", "_lost", "_metrics", "_outlet", "_position",
-        "_replayer", "_resuming", "_send", "_stalled_since", "_unreadable", "_wake", "_written",
+        "_allowed", "_context", "_drained", "_hub", "_lost", "_outlet", "_position",
+        "_resuming", "_send", "_stalled_since", "_unreadable", "_wake", "_written",
         "ended", "key",
     )  # fmt: skip
 
     def __init__(
         self,
-        hub: Hub,
+        context: ClientContext,
         key: ChannelKey,
         resume: Resume,
         outlet: Outlet,
-        replayer: Replayer,
-        limits: ClientLimits,
-        metrics: GatewayMetrics,
-        allowed: Callable[[], str | None] | None = None,
+        allowed: Callable[[], str | None],
     ) -> None:
         self.key = key
         self.ended: str | None = None
-        self._hub = hub
+        self._context = context
+        self._hub = context.hub
         self._position = dict(resume.marks)
         self._resuming = set(resume.marks)
         self._unreadable = resume.unreadable
         self._outlet = outlet
-        self._replayer = replayer
-        self._limits = limits
-        self._metrics = metrics
         self._allowed = allowed
         self._wake = asyncio.Event()
         self._lost = False
@@ -120,7 +125,7 @@ class Client:
         self._send = send
         self._hub.enter(self)
         try:
-            await self._write(retry_frame(self._limits.retry_milliseconds))
+            await self._write(retry_frame(self._context.limits.retry_milliseconds))
             while self.ended is None:
                 self._wake.clear()
                 await self._catch_up()
@@ -150,7 +155,7 @@ class Client:
         """Write live bytes; a client too far behind is cut."""
         self._outlet.write(chunk)
         self._written += len(chunk)
-        if self._outlet.buffered() > self._limits.max_backlog_bytes:
+        if self._outlet.buffered() > self._context.limits.max_backlog_bytes:
             self.end("slow")
 
     def admit(self) -> bool:
@@ -173,7 +178,7 @@ class Client:
         if self.ended is not None:
             return
         self.ended = reason
-        self._metrics.ended.labels(reason).inc()
+        self._context.metrics.ended.labels(reason).inc()
         self._hub.leave(self)
         self._wake.set()
         if reason in _ABORTED:
@@ -187,18 +192,17 @@ class Client:
 
     def sweep(self, now: float) -> None:
         """Cut a client that has taken nothing for too long, or whose token no longer holds."""
-        if self._allowed is not None:
-            reason = self._allowed()
-            if reason is not None:
-                self.end(reason)
-                return
+        reason = self._allowed()
+        if reason is not None:
+            self.end(reason)
+            return
         buffered = self._outlet.buffered()
         drained = self._written - buffered
         if buffered == 0 or drained != self._drained:
             self._stalled_since = None
         elif self._stalled_since is None:
             self._stalled_since = now
-        elif now - self._stalled_since > self._limits.stall_seconds:
+        elif now - self._stalled_since > self._context.limits.stall_seconds:
             self.end("stalled")
         self._drained = drained
 
@@ -252,12 +256,12 @@ class Client:
                 return reason
         if log.tenant in self._resuming:
             self._resuming.discard(log.tenant)
-            self._metrics.resumes.labels(source).inc()
+            self._context.metrics.resumes.labels(source).inc()
         return None
 
     async def _replay(self, log: TenantLog) -> str | None:
         epoch = log.epoch
-        if log.base - self._position[log.tenant].seq > self._limits.replay_max_events:
+        if log.base - self._position[log.tenant].seq > self._context.limits.replay_max_events:
             return "too_far"
         while self.ended is None:
             seq = self._position[log.tenant].seq
@@ -266,10 +270,10 @@ class Client:
             if seq >= log.base:
                 break
             try:
-                batch = await self._replayer.read(log.tenant, epoch, seq, log.base)
+                batch = await self._context.replayer.read(log.tenant, epoch, seq, log.base)
             except ReplayFailedError as error:
                 return error.reason
-            self._metrics.replayed.inc(len(batch.entries))
+            self._context.metrics.replayed.inc(len(batch.entries))
             await self._write_entries(batch.entries)
             self._position[log.tenant] = Mark(batch.through, epoch)
         return None
@@ -284,7 +288,7 @@ class Client:
         devices = 0
         for tenant, reason in tenants.items():
             if reason is not None:
-                self._metrics.resets.labels(reason).inc()
+                self._context.metrics.resets.labels(reason).inc()
                 body = {"tenant": tenant, "reason": reason, "message": _RESET_TEXT[reason]}
                 frames.append(control_frame("reset", body))
             log = self._hub.logs[tenant]
@@ -293,7 +297,7 @@ class Client:
                 if selection.devices is None or device in selection.devices:
                     frames.append(state.frame(selection.kinds))
                     devices += 1
-            self._metrics.snapshots.inc()
+            self._context.metrics.snapshots.inc()
         body = {"tenants": sorted(tenants), "devices": devices}
         frames.append(control_frame("snapshot-end", body, self._vector().id_line()))
         await self._write_frames(frames)
@@ -358,6 +362,6 @@ class Client:
 async def _wait_while_ahead(log: TenantLog, mark: Mark) -> Standing:
     """Another gateway read further before the client came here: let this one get there."""
     deadline = time.monotonic() + _AHEAD_SECONDS
-    while log.standing(mark) is Standing.AHEAD and time.monotonic() < deadline:
+    while log.standing(mark) is Standing.AHEAD and time.monotonic() < deadline:  # noqa: ASYNC110 - rare, bounded, and cheaper than a signal on every append
         await asyncio.sleep(_AHEAD_POLL_SECONDS)
     return log.standing(mark)

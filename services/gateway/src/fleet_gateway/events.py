@@ -1,19 +1,16 @@
 """`GET /api/v1/events`: the event stream, as a raw ASGI application."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, cast
 
 from fleet_gateway.auth import Authenticator, Visitor
-from fleet_gateway.client import Client, ClientLimits, Resume, Send
+from fleet_gateway.client import Client, ClientContext, Resume, Send
 from fleet_gateway.errors import ApiError
-from fleet_gateway.hub import Hub
 from fleet_gateway.outlet import EXTENSION, Outlet
 from fleet_gateway.positions import BadPositionError, parse_position
 from fleet_gateway.query import Query, parse_query, parse_selection, parse_window
-from fleet_gateway.replay import Replayer
 from fleet_gateway.selection import ChannelKey, Selection
-from fleet_gateway.telemetry import GatewayMetrics
 
 PARAMETERS: Final = ("tenant", "kind", "device", "coalesce", "last_event_id")
 _READY_SECONDS: Final = 5.0
@@ -28,26 +25,31 @@ _HEADERS: Final = (
 
 
 class EventStream:
-    """Answers one request by streaming until either side ends it."""
+    """Turns a request into a client of the hub."""
 
     def __init__(
         self,
-        hub: Hub,
+        context: ClientContext,
         authenticator: Authenticator,
-        replayer: Replayer,
-        limits: ClientLimits,
         max_clients: int,
-        metrics: GatewayMetrics,
     ) -> None:
-        self._hub = hub
+        self._context = context
+        self._hub = context.hub
         self._authenticator = authenticator
-        self._replayer = replayer
-        self._limits = limits
         self._max_clients = max_clients
-        self._metrics = metrics
 
-    async def serve(self, scope: Mapping[str, Any], headers: Mapping[str, str], send: Send) -> None:
-        """Raises ApiError before the first byte; afterwards errors end the connection."""
+    async def open(
+        self,
+        scope: Mapping[str, Any],
+        headers: Mapping[str, str],
+        extra: Iterable[tuple[bytes, bytes]],
+        send: Send,
+    ) -> Client:
+        """Check the request and start the response; the caller then awaits `client.serve`.
+
+        Two steps, because whatever frame waits for a client's whole life costs memory for each
+        client. Raises ApiError before the first byte.
+        """
         visitor = self._authenticator.visitor(headers)
         self._refuse_when_full()
         await self._wait_until_ready()
@@ -57,13 +59,10 @@ class EventStream:
         key = ChannelKey(selection, parse_window(query))
         outlet = cast("Outlet", scope["extensions"][EXTENSION])
         client = Client(
-            self._hub,
+            self._context,
             key,
             self._resume(asked, selection),
             outlet,
-            self._replayer,
-            self._limits,
-            self._metrics,
             lambda: self._authenticator.why_over(visitor.grant),
         )
         outlet.on_lost = client.gone
@@ -72,10 +71,10 @@ class EventStream:
             {
                 "type": "http.response.start",
                 "status": 200,
-                "headers": [*_HEADERS, *self._renewed(visitor, scope["scheme"])],
+                "headers": [*_HEADERS, *self._renewed(visitor, scope["scheme"]), *extra],
             }
         )
-        await client.serve(send)
+        return client
 
     def _refuse_when_full(self) -> None:
         if self._hub.closing:
@@ -86,7 +85,7 @@ class EventStream:
         if len(self._hub.clients) >= self._max_clients:
             raise ApiError(
                 503, "too_many_clients",
-                f"all {self._max_clients} places are taken; FLEET_GATEWAY__MAX_CLIENTS sets how many",
+                f"all {self._max_clients} places (FLEET_GATEWAY__MAX_CLIENTS) are taken",
                 headers=_RETRY_AFTER_BUSY,
             )  # fmt: skip
 

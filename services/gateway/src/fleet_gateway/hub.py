@@ -4,13 +4,11 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from fleet_common.tracing import Tracing
 from fleet_contracts.subjects import TenantId
-from fleet_gateway.channel import Channel, Later, Member
+from fleet_gateway.channel import Channel, Delivery, Member
 from fleet_gateway.entries import Entry
 from fleet_gateway.log import RingLimits, TenantLog
 from fleet_gateway.selection import ChannelKey, Selection
-from fleet_gateway.telemetry import GatewayMetrics
 
 
 class HubClient(Member, Protocol):
@@ -30,14 +28,7 @@ class HubClient(Member, Protocol):
 class Hub:
     """One per process; every method is synchronous and runs on the event loop."""
 
-    def __init__(
-        self,
-        limits: RingLimits,
-        flush_seconds: float,
-        later: Later,
-        metrics: GatewayMetrics,
-        tracing: Tracing,
-    ) -> None:
+    def __init__(self, limits: RingLimits, delivery: Delivery) -> None:
         self.logs: dict[TenantId, TenantLog] = {}
         self.clients: dict[HubClient, None] = {}
         self.ready = asyncio.Event()
@@ -46,10 +37,8 @@ class Hub:
         self._channels: dict[ChannelKey, Channel] = {}
         self._by_tenant: dict[TenantId, list[Channel]] = {}
         self._limits = limits
-        self._flush_seconds = flush_seconds
-        self._later = later
-        self._metrics = metrics
-        self._tracing = tracing
+        self._delivery = delivery
+        self._metrics = delivery.metrics
 
     # What the ingest calls.
 
@@ -100,14 +89,7 @@ class Hub:
         """A client that has caught up wants the rest as it comes."""
         channel = self._channels.get(client.key)
         if channel is None:
-            channel = Channel(
-                client.key,
-                self.logs,
-                self._later,
-                self._metrics,
-                self._tracing,
-                self._flush_seconds,
-            )
+            channel = Channel(client.key, self.logs, self._delivery)
             self._channels[client.key] = channel
             for tenant, channels in self._by_tenant.items():
                 if client.key.selection.covers(tenant):

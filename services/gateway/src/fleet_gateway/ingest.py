@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from nats.aio.client import Client as NatsClient
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import StreamInfo
@@ -42,17 +41,24 @@ class Progress:
     moved_at: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """Where all ingests lead."""
+
+    hub: Hub
+    metrics: GatewayMetrics
+    tracing: Tracing
+
+
 class Ingest:
     """Feeds the hub from one stream; owns everything about that stream's continuity."""
 
     def __init__(
         self,
         tenant: TenantId,
-        client: NatsClient,
         js: JetStreamContext,
-        hub: Hub,
-        metrics: GatewayMetrics,
-        tracing: Tracing,
+        reader: StreamReader,
+        feed: Feed,
     ) -> None:
         self.tenant = tenant
         self.loaded = asyncio.Event()
@@ -60,10 +66,10 @@ class Ingest:
         self.absent = False
         """Whether the stream is not there now."""
         self._js = js
-        self._hub = hub
-        self._metrics = metrics
-        self._tracing = tracing
-        self._reader = StreamReader(client, js, tenant)
+        self._hub = feed.hub
+        self._metrics = feed.metrics
+        self._tracing = feed.tracing
+        self._reader = reader
         self._epoch = ""
         self._progress = Progress(moved_at=time.monotonic())
         self._rejected_logged_at = 0.0

@@ -45,7 +45,7 @@ def page_routes(files: dict[str, PageFile]) -> list[Route]:
     """`/` and one route for each file. No file system is touched by a request."""
 
     def route(path: str, file: PageFile) -> Route:
-        async def serve(request: Request) -> Response:  # noqa: RUF029 - Starlette's contract
+        async def serve(request: Request) -> Response:
             # A browser asks each time and gets 304: after an upgrade no page mixes versions.
             headers = {"ETag": file.etag, "Cache-Control": "no-cache"}
             if file.etag in request.headers.get("if-none-match", ""):

@@ -100,7 +100,7 @@ class StreamReader:
         try:
             info = await self._js.add_consumer(  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
                 stream,
-                config.evolve(
+                config.evolve(  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
                     ack_policy=AckPolicy.NONE,
                     max_deliver=1,
                     deliver_subject=inbox,
@@ -159,7 +159,8 @@ class StreamReader:
         try:
             raw, consumer_seq, pending = _unpack(message)
             if consumer_seq != self._expected:
-                raise ReadingEndedError("gap")
+                self._ended.set_exception(ReadingEndedError("gap"))
+                return
             self._expected += 1
             self._on_message(raw, pending)
         except Exception as error:  # noqa: BLE001 - handed to the reader's task, which raises it

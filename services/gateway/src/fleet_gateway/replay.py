@@ -79,7 +79,7 @@ class Replayer:
         answers: list[Msg] = []
         ended = asyncio.Event()
 
-        async def on_message(message: Msg) -> None:  # noqa: RUF029 - the client awaits it
+        async def on_message(message: Msg) -> None:
             if message.headers is not None and "Status" in message.headers:
                 answers.append(message)
                 ended.set()

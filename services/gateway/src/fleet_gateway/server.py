@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from fleet_gateway.client import Send
+from fleet_gateway.client import Client, Send
 from fleet_gateway.errors import ApiError
 from fleet_gateway.events import EventStream
 from fleet_gateway.telemetry import GatewayMetrics
@@ -24,8 +24,10 @@ LOOPBACK_HOSTS: Final = ("localhost", "127.0.0.1", "[::1]")
 _SECURITY_HEADERS: Final = (
     (
         b"content-security-policy",
-        b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-        b"connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+        (
+            b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+            b"connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+        ),
     ),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -67,35 +69,37 @@ class GatewayServer:
         """The ASGI application."""
         if scope["type"] != "http":
             raise RuntimeError(f"no {scope['type']} here")
-        headers = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
-        }
+        if scope["path"] == EVENTS_PATH and scope["method"] == "GET":
+            client = await self._open_stream(scope, receive, send)
+            if client is not None:
+                await client.serve(send)
+        else:
+            await self._answer(scope, receive, send)
+
+    async def _open_stream(self, scope: Scope, receive: Receive, send: Send) -> Client | None:
+        headers = _headers(scope)
         extra = self._extra_headers(headers)
+        try:
+            self._check_host(headers)
+            return await self._events.open(scope, headers, extra, send)
+        except ApiError as error:
+            await self._error_response(error)(scope, receive, _with_headers(send, extra))  # pyright: ignore[reportArgumentType] - Starlette's own ASGI types
+        return None
 
-        async def guarded(message: dict[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *extra]
-            await send(message)
-
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = _headers(scope)
+        guarded = _with_headers(send, self._extra_headers(headers))
         try:
             self._check_host(headers)
             if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
-                await self._preflight()(scope, receive, guarded)  # pyright: ignore[reportArgumentType] - Starlette's own ASGI types
+                preflight = Response(status_code=204, headers={"Access-Control-Max-Age": "600"})
+                await preflight(scope, receive, guarded)  # pyright: ignore[reportArgumentType] - Starlette's own ASGI types
             elif scope["path"] == EVENTS_PATH:
-                await self._stream(scope, headers, guarded)
+                raise _only_get(scope["method"])
             else:
                 await self._rest(scope, receive, guarded)  # pyright: ignore[reportArgumentType] - Starlette's own ASGI types
         except ApiError as error:
-            response = self._error_response(error)
-            await response(scope, receive, guarded)  # pyright: ignore[reportArgumentType] - Starlette's own ASGI types
-
-    async def _stream(self, scope: Scope, headers: Mapping[str, str], send: Send) -> None:
-        if scope["method"] != "GET":
-            raise ApiError(
-                405, "method_not_allowed", f"{scope['method']} is not possible here",
-                allowed=["GET"], headers={"Allow": "GET"},
-            )  # fmt: skip
-        await self._events.serve(scope, headers, send)
+            await self._error_response(error)(scope, receive, guarded)  # pyright: ignore[reportArgumentType] - Starlette's own ASGI types
 
     def _check_host(self, headers: Mapping[str, str]) -> None:
         """A page of a hostile site can point its own name at this address (DNS rebinding)."""
@@ -114,7 +118,7 @@ class GatewayServer:
         if not self._origins:
             return [*_SECURITY_HEADERS, _SAME_ORIGIN]
         extra = [*_SECURITY_HEADERS, (b"vary", b"Origin")]
-        if origin in self._origins and origin is not None:
+        if origin is not None and origin in self._origins:
             # No credentials: a session cookie is for the gateway's own page alone.
             extra += [
                 (b"access-control-allow-origin", origin.encode()),
@@ -125,9 +129,6 @@ class GatewayServer:
         else:
             extra.append(_SAME_ORIGIN)
         return extra
-
-    def _preflight(self) -> Response:
-        return Response(status_code=204, headers={"Access-Control-Max-Age": "600"})
 
     def _error_response(self, error: ApiError) -> Response:
         self._metrics.refused.labels(error.code).inc()
@@ -162,3 +163,26 @@ class GatewayServer:
         return self._error_response(
             ApiError(500, "internal", "the gateway failed on this request; its log says why")
         )
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def _only_get(method: str) -> ApiError:
+    return ApiError(
+        405,
+        "method_not_allowed",
+        f"{method} is not possible here",
+        allowed=["GET"],
+        headers={"Allow": "GET"},
+    )
+
+
+def _with_headers(send: Send, extra: Sequence[tuple[bytes, bytes]]) -> Send:
+    async def guarded(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), *extra]
+        await send(message)
+
+    return guarded

@@ -114,11 +114,10 @@ export class Detail {
       return make("figure", {}, make("figcaption", {}, label, make("span", { class: "now" }, now)), trend.svg);
     };
     const cores = device.health?.cpu_core_load_percent ?? [];
-    const label = cores.length > 1 ? `CPU, ${cores.length} cores` : "CPU";
     return make(
       "div", { class: "charts" },
-      chart(label, percent(device.cpu), device.cpuHistory, "", 100),
-      make("figure", {}, make("figcaption", {}, "Cores"), make("span", { class: "now mono" }, cores.length ? cores.map((load) => `${load}%`).join("  ") : NOTHING)),
+      chart("CPU", percent(device.cpu), device.cpuHistory, "", 100),
+      coreBars(cores),
       chart("Traffic in", bitRate(device.rxRate), device.rxHistory, ""),
       chart("Traffic out", bitRate(device.txRate), device.txHistory, "tx"),
     );
@@ -227,6 +226,17 @@ export class Detail {
       ]),
     ];
   }
+}
+
+function coreBars(cores) {
+  const bars = make("div", { class: "cores", role: "img", "aria-label": cores.map((load) => `${load}%`).join(", ") });
+  for (const load of cores) {
+    const fill = make("i");
+    fill.style.transform = `scaleY(${load / 100})`;
+    bars.append(make("span", { title: `${load}%` }, fill));
+  }
+  const busiest = cores.length ? `busiest ${percent(Math.max(...cores))}` : NOTHING;
+  return make("figure", {}, make("figcaption", {}, cores.length > 1 ? `${cores.length} cores` : "Cores", make("span", { class: "now" }, busiest)), bars);
 }
 
 function heading(text, number) {
