@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 from nats.errors import Error as NatsError
@@ -36,11 +37,12 @@ _LOOK_SECONDS: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """What the run knows when it ends. Times: monotonic clock and seconds from the start."""
+    """What the run knows when it ends. `begin` is of the monotonic clock."""
 
     fleets: Sequence[RouterFleet]
     marks: Mapping[TenantId, StreamMark]
     begin: float
+    began: datetime
     all_known_seconds: float | None
     warm: bool
 
@@ -161,7 +163,7 @@ class Closing:
         accounts = {stream_name(tenant): one.account for tenant, one in reports.items()}
         dropped = self._figures.dropped()
         missing, problems = unaccounted(accounts, dropped, findings.sse_missing)
-        devices = count_devices(figures, active_devices(record.fleets))
+        devices = count_devices(figures, active_devices(record.fleets), record.began)
         positions = {
             stream_name(tenant): counts_of(
                 figures.positions or [], stream_name(tenant), record.marks[tenant].created

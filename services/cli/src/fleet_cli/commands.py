@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from fleet_cli.demo_command import run_demo
+from fleet_cli.doctor_command import doctor
+from fleet_cli.events_command import tail_events
 from fleet_cli.options import DEFAULT_BUDGET_BYTES, DEFAULT_INTERVAL_SECONDS, DemoOptions
-from fleet_common.units import parse_duration, parse_size
-
-DEFAULT_DATA_DIR = Path(".demo")
+from fleet_cli.parameters import DEFAULT_DATA_DIR, bytes_of, seconds_of
 
 
 def build_app() -> typer.Typer:
@@ -23,29 +23,12 @@ def build_app() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.command("demo")(demo)
+    events = typer.Typer(help="Look at the events on the streams.", no_args_is_help=True)
+    events.command("tail")(tail_events)
+    app.add_typer(events, name="events")
+    app.command("doctor")(doctor)
     app.command("version")(version)
     return app
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = parse_duration(float(text) if _is_number(text) else text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-    if value <= 0:
-        raise typer.BadParameter(f"{text} is not above 0")
-    return value
-
-
-def _is_number(text: str) -> bool:
-    return text.replace(".", "", 1).isdigit()
-
-
-def _bytes(text: str) -> int:
-    try:
-        return parse_size(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
 
 
 def demo(  # noqa: PLR0913 - one parameter for each option
@@ -72,7 +55,7 @@ def demo(  # noqa: PLR0913 - one parameter for each option
     interval: Annotated[
         float | None,
         typer.Option(
-            parser=_seconds,
+            parser=seconds_of,
             metavar="DURATION",
             help="Time between two polls of a device, as in 5s; overrides the fleet's. "
             f"Default: {DEFAULT_INTERVAL_SECONDS:g}s simulated, with --fleet what the file says.",
@@ -96,7 +79,7 @@ def demo(  # noqa: PLR0913 - one parameter for each option
     budget: Annotated[
         int,
         typer.Option(
-            parser=_bytes,
+            parser=bytes_of,
             metavar="SIZE",
             help="What all event streams together may take; the planner divides it.",
         ),

@@ -55,11 +55,15 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class DeviceState:
-    """What the read model knows of one device; `reachable` is None before its first status."""
+    """What the read model knows of one device; `reachable` is None before its first status.
+
+    `status_slot` is the slot of its newest status.
+    """
 
     tenant: str
     device: str
     reachable: bool | None
+    status_slot: datetime | None
     error_class: str | None
     error_message: str | None
 
@@ -92,7 +96,8 @@ class ReadModel:
         """The devices of these tenants."""
         with _as_transient():
             rows = await self._raw.fetch(
-                "SELECT tenants.name, devices.name, reachable, error_class, error_message "
+                "SELECT tenants.name, devices.name, reachable, status_slot, error_class, "
+                "error_message "
                 "FROM devices JOIN tenants ON tenants.id = tenant_id "
                 "WHERE tenants.name = ANY($1) ORDER BY 1, 2",
                 list(tenants),

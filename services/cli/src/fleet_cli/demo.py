@@ -7,6 +7,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 from nats.errors import Error as NatsError
@@ -52,6 +53,7 @@ class Demo:
         self._console = console
         self._stop = stop
         self._begin = time.monotonic()
+        self._began = datetime.now(UTC)
         self._warm = (folder / "postgres").exists()
         self._supervisor = Supervisor(folder, console.warn)
         self._fleets: list[RouterFleet] = []
@@ -109,6 +111,7 @@ class Demo:
                 fleets=self._fleets,
                 marks=self._marks,
                 begin=self._begin,
+                began=self._began,
                 all_known_seconds=self._all_known_seconds,
                 warm=self._warm,
             )
@@ -148,7 +151,7 @@ class Demo:
         if reading.streams:
             events = sum(one.last_sequence for one in reading.streams)
             moments.append(Moment(now, reading.polls, events))
-        devices = count_devices(reading, active_devices(self._fleets))
+        devices = count_devices(reading, active_devices(self._fleets), self._began)
         if devices is not None and devices.known == devices.total:
             self._all_known_seconds = self._all_known_seconds or now - self._begin
         self._console.status(

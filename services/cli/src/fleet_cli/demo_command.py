@@ -5,12 +5,13 @@ import json
 import logging
 import signal
 import sys
-from typing import Final, cast
+from typing import Final
 
 from rich.console import Console
 
 from fleet_cli.console import RunConsole
 from fleet_cli.demo import Demo
+from fleet_cli.expected import expected_errors
 from fleet_cli.folder import DataFolder, FolderInUseError, FolderLock, open_folder
 from fleet_cli.foundation import fleet_source
 from fleet_cli.options import DemoOptions
@@ -44,7 +45,7 @@ def run_demo(options: DemoOptions, *, as_json: bool) -> int:
         _clear_left_over(folder, console)
         summary = asyncio.run(_run(options, folder, console))
     except (FleetError, ExceptionGroup) as error:
-        expected = _expected(error)
+        expected = expected_errors(error)
         if expected is None:
             raise
         console.warn("\n".join(map(str, expected)))
@@ -101,19 +102,3 @@ def _report(summary: Summary, console: RunConsole, *, as_json: bool) -> int:
     for line in summary.problems:
         console.warn(line)
     return EXIT_OK if summary.ok else EXIT_FAILED
-
-
-def _expected(error: Exception) -> list[FleetError] | None:
-    """The errors inside, when all of them are expected ones; None when one is a bug."""
-    if isinstance(error, FleetError):
-        return [error]
-    if not isinstance(error, ExceptionGroup):
-        return None
-    group = cast("ExceptionGroup[Exception]", error)
-    found: list[FleetError] = []
-    for inner in group.exceptions:
-        expected = _expected(inner)
-        if expected is None:
-            return None
-        found += expected
-    return found

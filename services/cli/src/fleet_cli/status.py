@@ -2,6 +2,7 @@
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from datetime import datetime
 
 from fleet_cli.figures import Figures
 from fleet_common.units import format_duration, format_size
@@ -38,11 +39,22 @@ class DeviceCount:
         return self.up + self.down
 
 
-def count_devices(figures: Figures, wanted: AbstractSet[tuple[str, str]]) -> DeviceCount | None:
-    """Devices by state, those of earlier fleets left out; None when nobody could be asked."""
+def count_devices(
+    figures: Figures, wanted: AbstractSet[tuple[str, str]], since: datetime
+) -> DeviceCount | None:
+    """Devices by the state that polls since then found; None when nobody could be asked.
+
+    Devices of earlier fleets, and states from before the run, are left out.
+    """
     if figures.devices is None:
         return None
-    states = [one.reachable for one in figures.devices if (one.tenant, one.device) in wanted]
+    states = [
+        one.reachable
+        for one in figures.devices
+        if (one.tenant, one.device) in wanted
+        and one.status_slot is not None
+        and one.status_slot >= since
+    ]
     return DeviceCount(len(wanted), states.count(True), states.count(False))
 
 

@@ -1,0 +1,74 @@
+"""`routerfleet events tail`: from options to an exit code."""
+
+import asyncio
+import contextlib
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fleet_cli.broker_access import broker_settings
+from fleet_cli.event_lines import EventFilter
+from fleet_cli.expected import expected_errors
+from fleet_cli.parameters import DEFAULT_DATA_DIR, seconds_of
+from fleet_cli.tail import TailOptions, tail
+from fleet_common.errors import FleetError
+from fleet_contracts.subjects import Kind
+
+
+def tail_events(  # noqa: PLR0913 - one parameter for each option
+    *,
+    tenant: Annotated[
+        list[str] | None, typer.Option(help="Only this tenant; may be repeated.")
+    ] = None,
+    kind: Annotated[
+        list[Kind] | None, typer.Option(help="Only this kind; may be repeated.")
+    ] = None,
+    device: Annotated[
+        list[str] | None, typer.Option(help="Only this device; may be repeated.")
+    ] = None,
+    since: Annotated[
+        float | None,
+        typer.Option(
+            parser=seconds_of,
+            metavar="DURATION",
+            help="Begin so far back, as in 5m, as far as the streams reach. Default: from now.",
+        ),
+    ] = None,
+    limit: Annotated[
+        int, typer.Option(min=0, help="Stop after so many events; 0 goes on until Ctrl-C.")
+    ] = 0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a line, with every field.")
+    ] = False,
+    nats: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Another NATS server than the running demo's; its login comes from the "
+            "FLEET_NATS__* variables.",
+        ),
+    ] = None,
+    data_dir: Annotated[
+        Path, typer.Option(help="The data folder of the running demo.")
+    ] = DEFAULT_DATA_DIR,
+) -> None:
+    """Print decoded events as they come. A message that is no valid event is shown as such."""
+    wanted = EventFilter(frozenset(tenant or ()), frozenset(kind or ()), frozenset(device or ()))
+    options = TailOptions(wanted, since, limit, as_json)
+    try:
+        settings = broker_settings(nats, data_dir)
+        with contextlib.suppress(KeyboardInterrupt, BrokenPipeError):
+            asyncio.run(tail(settings, options, _show))
+    except (FleetError, ExceptionGroup) as error:
+        expected = expected_errors(error)
+        if expected is None:
+            raise
+        typer.echo("\n".join(map(str, expected)), err=True)
+        raise typer.Exit(1) from error
+
+
+def _show(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,29 @@
+"""Values on the command line, and what several commands share."""
+
+from pathlib import Path
+from typing import Final
+
+import typer
+
+from fleet_common.units import parse_duration, parse_size
+
+DEFAULT_DATA_DIR: Final = Path(".demo")
+
+
+def seconds_of(text: str) -> float:
+    """Seconds of `5s`, `1m30s` or a plain number above 0; raises typer.BadParameter."""
+    try:
+        value = parse_duration(float(text) if text.replace(".", "", 1).isdigit() else text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    if value <= 0:
+        raise typer.BadParameter(f"{text} is not above 0")
+    return value
+
+
+def bytes_of(text: str) -> int:
+    """Bytes of `64MiB`, `128MB` or a whole number; raises typer.BadParameter."""
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
