@@ -24,7 +24,7 @@ _SCALE: Final = {b"": 1, b"k": 1_000, b"M": 1_000_000, b"G": 1_000_000_000}
 _SIGNAL = re.compile(rb"(-?\d{1,4})(?:@.*|dBm)?")
 _DECIMAL = re.compile(rb"(-?)(\d{1,15})(?:\.(\d{1,9}))?")
 _VERSION = re.compile(r"(\d+\.\d+[0-9A-Za-z.]*)(?:\s*\(([^)]+)\))?")
-_MAC = re.compile(rb"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}")
+_MAC_LENGTH, _MAC_COLONS, _MAC_BYTES = 17, 5, 6
 _ID = re.compile(rb"\*([0-9A-Fa-f]{1,8})")
 
 
@@ -65,20 +65,20 @@ def duration_microseconds(value: bytes | None) -> int | None:
     """`1w2d3h4m5s6ms`, `00:01:02`, `1d02:03:04`, `170ms`; any part may be missing."""
     if not value:
         return None
-    match = _CLOCK_DURATION.fullmatch(value)
-    if match is not None:
-        weeks, days, hours, minutes, seconds = (int(part or 0) for part in match.groups()[:5])
-        fraction = int((match[6] or b"0").ljust(6, b"0"))
-        milliseconds = 0
-    else:
+    if b":" not in value:
         match = _UNIT_DURATION.fullmatch(value)
         if match is None:
             return None
-        weeks, days, hours, minutes, seconds, milliseconds, fraction = (
-            int(part or 0) for part in match.groups()
-        )
-    whole = (((weeks * 7 + days) * 24 + hours) * 60 + minutes) * 60 + seconds
-    total = (whole * 1000 + milliseconds) * 1000 + fraction
+        weeks, days, hours, minutes, seconds, milliseconds, microseconds = match.groups(b"0")
+    else:
+        match = _CLOCK_DURATION.fullmatch(value)
+        if match is None:
+            return None
+        weeks, days, hours, minutes, seconds, fraction = match.groups(b"0")
+        milliseconds, microseconds = b"0", fraction.ljust(6, b"0")
+    hours_in_all = (int(weeks) * 7 + int(days)) * 24 + int(hours)
+    whole = (hours_in_all * 60 + int(minutes)) * 60 + int(seconds)
+    total = (whole * 1000 + int(milliseconds)) * 1000 + int(microseconds)
     return total if total < _UINT64_END else None
 
 
@@ -158,9 +158,13 @@ def version_and_channel(value: bytes | None) -> tuple[str, str]:
 
 def mac_address(value: bytes | None) -> bytes | None:
     """Six bytes of `AA:BB:CC:DD:EE:FF`."""
-    if value is None or _MAC.fullmatch(value) is None:
+    if value is None or len(value) != _MAC_LENGTH or value.count(b":") != _MAC_COLONS:
         return None
-    return bytes.fromhex(value.replace(b":", b"").decode())
+    try:
+        mac = bytes.fromhex(value.replace(b":", b"").decode("ascii"))
+    except ValueError:
+        return None
+    return mac if len(mac) == _MAC_BYTES else None
 
 
 def record_id(value: bytes | None) -> int | None:

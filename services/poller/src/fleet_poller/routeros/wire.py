@@ -19,7 +19,7 @@ BARE = b""
 MAX_ENCODED_LENGTH = 0x0FFF_FFFF
 """The longest word that RouterOS itself supports (four length bytes)."""
 
-_ATTRIBUTE, _API_ATTRIBUTE = ord("="), ord(".")
+_ATTRIBUTE, _API_ATTRIBUTE, _REPLY = ord("="), ord("."), ord("!")
 _TAG_PREFIX = b".tag="
 _TWO_BYTES_LIMIT, _THREE_BYTES_LIMIT = 0x4000, 0x20_0000
 _ONE_BYTE, _TWO_BYTES, _THREE_BYTES, _FOUR_BYTES, _FIVE_BYTES = 0x80, 0xC0, 0xE0, 0xF0, 0xF8
@@ -80,6 +80,7 @@ class SentenceDecoder:
             data = self._rest + data
         reply, tag, attributes = self._reply, self._tag, self._attributes
         sentences: list[Sentence] = []
+        complete = sentences.append
         size = len(data)
         at = 0
         while at < size:
@@ -95,7 +96,7 @@ class SentenceDecoder:
                     raise WireError(f"a word of {length} bytes exceeds {self._max_word_bytes}")
             if length == 0:
                 if reply:
-                    sentences.append((reply, tag, attributes))
+                    complete((reply, tag, attributes))
                 elif tag or attributes:
                     raise WireError("a sentence without a reply word")
                 reply, tag, attributes = b"", b"", {}
@@ -105,21 +106,22 @@ class SentenceDecoder:
             if end > size:
                 break
             at = end
-            first = data[start]
+            word = data[start:end]
+            first = word[0]
             if first == _ATTRIBUTE:
                 try:
-                    _, name, value = data[start:end].split(b"=", 2)
+                    _, name, value = word.split(b"=", 2)
                 except ValueError:  # `=name`, without a value
-                    name, value = data[start + 1 : end], b""
+                    name, value = word[1:], b""
                 attributes[name] = value
-            elif first == _API_ATTRIBUTE and data.startswith(_TAG_PREFIX, start, end):
-                tag = data[start + len(_TAG_PREFIX) : end]
+            elif first == _API_ATTRIBUTE and word.startswith(_TAG_PREFIX):
+                tag = word[len(_TAG_PREFIX) :]
             elif not reply:
-                reply = data[start:end]
-                if first != ord("!"):
-                    raise WireError(f"{reply[:40]!r} is not a reply word")
+                if first != _REPLY:
+                    raise WireError(f"{word[:40]!r} is not a reply word")
+                reply = word
             else:
-                attributes[BARE] = data[start:end]
+                attributes[BARE] = word
         self._rest = data[at:]
         self._reply, self._tag, self._attributes = reply, tag, attributes
         return sentences
