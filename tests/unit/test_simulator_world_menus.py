@@ -131,7 +131,8 @@ def test_dates_are_written_as_their_generation_writes_them() -> None:
         ("core", None, "/routing/bgp/session", "/routing/bgp/peer"),
         ("switch", None, "/interface/ethernet/switch/port", "/caps-man"),
         ("core", None, "/routing/stats", "/interface/ethernet/switch"),
-        ("router-v6", None, "/ip", "/interface/lte"),
+        ("router-v6", None, "/interface/lte", "/interface/wireguard"),
+        ("router-v6", None, "/ip", "/ipv6"),
     ],
 )
 def test_a_menu_is_there_with_its_package_or_hardware_only(

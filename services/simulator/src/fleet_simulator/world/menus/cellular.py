@@ -1,4 +1,7 @@
-"""/interface/lte: the modem and its radio readings, `info` in v6 and `monitor` in v7."""
+"""/interface/lte: the modem and its radio readings, `info` in v6 and `monitor` in v7.
+
+Every router has the menu; without a modem it is empty.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,7 +10,7 @@ from fleet_simulator.world.device import Device
 from fleet_simulator.world.formats import FALSE, TRUE, boolean, duration, item_id, number
 from fleet_simulator.world.interface import Interface
 from fleet_simulator.world.menu import MenuSpec
-from fleet_simulator.world.menus.conditions import has_modem, v6, v7
+from fleet_simulator.world.menus.conditions import v6, v7
 from fleet_simulator.world.menus.ethernet import named
 from fleet_simulator.world.menus.interfaces import WRITES
 from fleet_simulator.world.noise import between, mix, pick, recurrence, smooth
@@ -99,12 +102,8 @@ def apn_rows(_device: Device, _now: float) -> Sequence[Row]:
     ]
 
 
-def _modem_v6(device: Device) -> bool:
-    return has_modem(device) and v6(device)
-
-
 MENUS = (
-    MenuSpec("/interface/lte", lte_rows, _modem_v6, {"info": read_modem, **WRITES}),
+    MenuSpec("/interface/lte", lte_rows, v6, {"info": read_modem, **WRITES}),
     MenuSpec("/interface/lte", lte_rows, v7, {"monitor": read_modem, **WRITES}),
-    MenuSpec("/interface/lte/apn", apn_rows, has_modem),
+    MenuSpec("/interface/lte/apn", apn_rows),
 )

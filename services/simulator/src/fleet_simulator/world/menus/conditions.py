@@ -36,11 +36,6 @@ def has_wifiwave2(device: Device) -> bool:
     return device.personality.wireless == "wifiwave2"
 
 
-def has_modem(device: Device) -> bool:
-    """An LTE modem. RouterOS has the menu without one, too, from v7 on."""
-    return device.board.cellular is not None or v7(device)
-
-
 def has_routerboard(device: Device) -> bool:
     """MikroTik hardware: not a CHR."""
     return device.board.model is not None

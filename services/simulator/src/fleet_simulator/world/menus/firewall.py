@@ -35,8 +35,10 @@ _FILTER = (
           b"log": b"true", b"log-prefix": "zahozeno p\u0159i vstupu".encode("cp1250")}, 35.0, 52),
     Rule({b"chain": b"forward", b"action": b"accept",
           b"connection-state": b"established,related,untracked"}, 90_000.0, 800),
-    Rule({b"chain": b"forward", b"action": b"drop", b"connection-state": b"invalid"}, 6.0, 60),
-    Rule({b"chain": b"forward", b"action": b"drop", b"src-address-list": b"bogons"}, 0.6, 52),
+    Rule({b"chain": b"forward", b"action": b"drop", b"connection-state": b"invalid",
+          b"comment": b"defconf: drop invalid"}, 6.0, 60),
+    Rule({b"chain": b"forward", b"action": b"drop", b"src-address-list": b"bogons",
+          b"comment": b"drop bogons"}, 0.6, 52),
 )  # fmt: skip
 _NAT = (
     Rule({b"chain": b"srcnat", b"action": b"masquerade", b"out-interface-list": b"WAN",

@@ -200,7 +200,13 @@ def _menu(
     return MenuSpec(path, rows, when, {"monitor": monitor, **WRITES})
 
 
+def w60g_rows(_device: Device, _now: float) -> Sequence[Row]:
+    """60 GHz radios: none of these products has one."""
+    return []
+
+
 MENUS = (
+    MenuSpec("/interface/w60g", w60g_rows, has_wireless),
     _menu("/interface/wireless", wireless_rows, has_wireless, monitor_wireless),
     _menu("/interface/wifi", wifi_rows, has_wifi, monitor_wifi),
     _menu("/interface/wifiwave2", wifi_rows, has_wifiwave2, monitor_wifi),

@@ -126,7 +126,7 @@ def _wifi_row(joined: Joined, now: float) -> Row:
     signal = station.signal(now)
     quality = max(min(signal + 90, 45), 4)
     wide = interface.band == "5ghz"
-    rate = quality * station.chains * (26_000_000 if wide else 6_300_000)
+    rate = quality * station.chains * (13_300_000 if wide else 6_300_000)
     return {
         b".id": item_id(station.number + 0xF0),
         b"interface": interface.name,

@@ -269,5 +269,6 @@ MENUS = (
     MenuSpec("/routing/bgp/connection", connection_rows, v7),
     MenuSpec("/routing/ospf/neighbor", ospf_rows),
     MenuSpec("/routing/bfd/session", empty_rows, v7),
+    MenuSpec("/routing/bfd/neighbor", empty_rows, v6),
     MenuSpec("/routing/stats/process", process_rows, v7),
 )
