@@ -7,6 +7,7 @@ a safe part of a Kubernetes name and a safe file name.
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import NewType
 
 TenantId = NewType("TenantId", str)
@@ -79,8 +80,12 @@ def device_id(value: str) -> DeviceId:
     return DeviceId(check_label(value, "device"))
 
 
+@lru_cache(maxsize=65_536)
 def parse_subject(subject: str) -> EventSubject:
-    """Split an event's subject; raises BadNameError when it is not one."""
+    """Split an event's subject; raises BadNameError when it is not one.
+
+    Cached: a reader sees each of a fleet's subjects with every poll.
+    """
     tokens = subject.split(".")
     if len(tokens) != 4 or tokens[0] != SUBJECT_ROOT:  # noqa: PLR2004 - root, tenant, device, kind
         raise BadNameError(f"subject: {subject!r} is not fleet.<tenant>.<device>.<kind>")
