@@ -1,7 +1,8 @@
 """Messages to a batch ready for one transaction: rows, folded states, positions, losses.
 
-`prepare` decodes everything first, so that keys of unknown devices and sensors can be
-made together, then makes the rows. What cannot be decoded becomes a rejected event.
+One pass; at the first event of an unknown device or sensor, the rest of the batch is
+looked through for others, so that all get their keys together. What cannot be decoded
+becomes a rejected event.
 """
 
 import asyncio
@@ -11,12 +12,13 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
 from fleet_contracts.codec import DecodedEvent, RejectedEventError, decode
+from fleet_contracts.gen.fleet.v1.events_pb2 import Health
 from fleet_contracts.subjects import Kind
 from fleet_writer.directory import DeviceEntry, DeviceKey, Directory
 from fleet_writer.fold import DeviceState, fold
+from fleet_writer.partitions import Partition
 from fleet_writer.positions import Position
-from fleet_writer.rows import RowSet, SensorKey
-from fleet_writer.times import from_ms
+from fleet_writer.rows import Record, RowSet, SensorKey
 
 _REASON_CLASS_LENGTH: Final = 60
 _YIELD_EVERY: Final = 200
@@ -78,38 +80,38 @@ class StreamPart:
     """What one stream adds to a batch."""
 
     position: Position
+    rows: RowSet
     from_sequence: int
     """The stored position this batch continues; the store checks it."""
     to_sequence: int
     last_ns: int | None
     last_reply: str = ""
     events: int = 0
-    rows: int = 0
-    expired_rows: int = 0
-    rejected: list[RejectedEvent] = field(default_factory=list)
-    lost: list[LostRange] = field(default_factory=list)
+    rejected: list[RejectedEvent] = field(default_factory=list[RejectedEvent])
+    lost: list[LostRange] = field(default_factory=list[LostRange])
 
 
 @dataclass(slots=True)
 class Batch:
     """One transaction's worth."""
 
-    rows: RowSet
-    parts: dict[int, StreamPart] = field(default_factory=dict)
+    parts: dict[int, StreamPart] = field(default_factory=dict[int, StreamPart])
     """By position id."""
-    devices: list[DeviceChange] = field(default_factory=list)
+    devices: list[DeviceChange] = field(default_factory=list[DeviceChange])
     """Each device once."""
-    traceparents: list[str] = field(default_factory=list)
+    traceparents: list[str] = field(default_factory=list[str])
     messages: int = 0
 
-    def part(self, position: Position) -> StreamPart:
-        """The stream's part, made on first use."""
-        part = self.parts.get(position.id)
-        if part is None:
-            sequence = position.prepared_sequence
-            part = StreamPart(position, sequence, sequence, position.prepared_at_ns)
-            self.parts[position.id] = part
-        return part
+    def by_partition(self) -> dict[Partition, list[Record]]:
+        """The rows of all streams."""
+        parts = list(self.parts.values())
+        if len(parts) == 1:
+            return parts[0].rows.by_partition
+        together: dict[Partition, list[Record]] = {}
+        for part in parts:
+            for partition, rows in part.rows.by_partition.items():
+                together.setdefault(partition, []).extend(rows)
+        return together
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,14 +162,14 @@ class Preparer:
         self, items: Sequence[Message | Skip], oldest_day: Mapping[str, int]
     ) -> Batch:
         """Make a batch of items in stream order; moves each position's `prepared_sequence`."""
-        batch = Batch(RowSet(self._directory.sensors, oldest_day))
+        batch = Batch()
+        latest_ms = time.time() * 1000 + self._future_ms
         touched: dict[int, tuple[DeviceEntry, DeviceState]] = {}
-        outcomes = await self._decode_all(items)
-        for number, (item, outcome) in enumerate(zip(items, outcomes, strict=True), 1):
-            if number % _YIELD_EVERY == 0:
+        for number, item in enumerate(items):
+            if number % _YIELD_EVERY == _YIELD_EVERY - 1:
                 await asyncio.sleep(0)
             position = item.position
-            part = batch.part(position)
+            part = batch.parts.get(position.id) or self._part(batch, position, oldest_day)
             if item.sequence <= position.prepared_sequence:
                 continue  # delivered a second time
             if isinstance(item, Skip):
@@ -181,44 +183,67 @@ class Preparer:
             batch.messages += 1
             if item.traceparent is not None:
                 batch.traceparents.append(item.traceparent)
-            if isinstance(outcome, DecodedEvent):
-                self._add(batch, part, outcome, touched)
-            else:
+            outcome = self._decode(item, latest_ms)
+            if isinstance(outcome, str):
                 part.rejected.append(RejectedEvent(item, outcome))
+                continue
+            entry = self._known(outcome)
+            if entry is None:
+                await self._learn(items[number:], latest_ms)
+                entry = self._directory.devices[outcome.subject.tenant, outcome.subject.device]
+            part.rows.add(entry.id, outcome)
+            part.events += 1
+            state = fold(entry.state, outcome)
+            if state is not entry.state:
+                if entry.id not in touched:
+                    touched[entry.id] = (entry, entry.state)
+                entry.state = state
         # The entries' states go on with the next batch while this one is stored.
         batch.devices = [
             DeviceChange(entry.id, before, entry.state) for entry, before in touched.values()
         ]
         return batch
 
-    async def _decode_all(self, items: Sequence[Message | Skip]) -> list[DecodedEvent | str]:
-        """An event or the reason for its rejection, for each item."""
-        latest_ms = time.time() * 1000 + self._future_ms
-        known = self._directory.devices
-        sensors = self._directory.sensors
-        new_devices: set[DeviceKey] = set()
-        new_sensors: set[SensorKey] = set()
-        outcomes: list[DecodedEvent | str] = []
-        for number, item in enumerate(items, 1):
-            if number % _YIELD_EVERY == 0:
-                await asyncio.sleep(0)
+    def _part(self, batch: Batch, position: Position, oldest_day: Mapping[str, int]) -> StreamPart:
+        sequence = position.prepared_sequence
+        part = StreamPart(
+            position,
+            RowSet(self._directory.sensors, oldest_day),
+            sequence,
+            sequence,
+            position.prepared_at_ns,
+        )
+        batch.parts[position.id] = part
+        return part
+
+    def _known(self, decoded: DecodedEvent) -> DeviceEntry | None:
+        """The device, when it and all the event's sensors have keys."""
+        subject = decoded.subject
+        if subject.kind is Kind.HEALTH and self._directory.sensors.unknown(decoded.event.health):
+            return None
+        return self._directory.devices.get((subject.tenant, subject.device))
+
+    async def _learn(self, items: Sequence[Message | Skip], latest_ms: float) -> None:
+        """Get keys for every unknown device and sensor among the items, in one go."""
+        devices: set[DeviceKey] = set()
+        sensors: set[SensorKey] = set()
+        found: list[Health] = []
+        for item in items:
             outcome = "" if isinstance(item, Skip) else self._decode(item, latest_ms)
-            outcomes.append(outcome)
             if isinstance(outcome, str):
                 continue
             key = (outcome.subject.tenant, outcome.subject.device)
-            if key not in known:
-                new_devices.add(key)
+            if key not in self._directory.devices:
+                devices.add(key)
             if outcome.subject.kind is Kind.HEALTH:
-                new_sensors.update(sensors.unknown(outcome.event.health))
-        if new_devices:
-            await self._lookups.ensure_devices(new_devices)
-        if new_sensors:
-            await self._lookups.ensure_sensors(new_sensors)
-            for outcome in outcomes:
-                if isinstance(outcome, DecodedEvent) and outcome.subject.kind is Kind.HEALTH:
-                    sensors.unknown(outcome.event.health)
-        return outcomes
+                found.append(outcome.event.health)
+                sensors.update(self._directory.sensors.unknown(outcome.event.health))
+        if devices:
+            await self._lookups.ensure_devices(devices)
+        if sensors:
+            await self._lookups.ensure_sensors(sensors)
+            for body in found:
+                self._directory.sensors.unknown(body)
 
     def _decode(self, message: Message, latest_ms: float) -> DecodedEvent | str:
         if self._condemned:
@@ -234,24 +259,6 @@ class Preparer:
         if decoded.event.slot_unix_ms > latest_ms:
             return f"slot_unix_ms: {decoded.event.slot_unix_ms} is in the future"
         return decoded
-
-    def _add(
-        self,
-        batch: Batch,
-        part: StreamPart,
-        decoded: DecodedEvent,
-        touched: dict[int, tuple[DeviceEntry, DeviceState]],
-    ) -> None:
-        subject = decoded.subject
-        entry = self._directory.devices[subject.tenant, subject.device]
-        expired = batch.rows.expired
-        part.rows += batch.rows.add(entry.id, from_ms(decoded.event.slot_unix_ms), decoded)
-        part.expired_rows += batch.rows.expired - expired
-        part.events += 1
-        state = fold(entry.state, decoded)
-        if state is not entry.state:
-            touched.setdefault(entry.id, (entry, entry.state))
-            entry.state = state
 
     async def _lose(self, part: StreamPart, to_sequence: int, before_ns: int | None) -> None:
         position = part.position

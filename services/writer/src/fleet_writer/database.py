@@ -21,6 +21,7 @@ from fleet_writer.errors import (
     RefusedRowsError,
 )
 from fleet_writer.settings import DatabaseSection
+from fleet_writer.times import decode_timestamptz, encode_timestamptz
 
 type Row = Mapping[str, Any]
 type Records = Sequence[tuple[object, ...]]
@@ -115,14 +116,7 @@ class Database:
                 command_timeout=settings.statement_timeout_seconds,
                 server_settings={**_SERVER_SETTINGS, "application_name": application},
             )
-            # MAC addresses travel as six bytes in events and in PostgreSQL's binary format.
-            await raw.set_type_codec(
-                "macaddr",
-                schema="pg_catalog",
-                encoder=_same_bytes,
-                decoder=_same_bytes,
-                format="binary",
-            )
+            await set_codecs(raw)
         return Connection(raw)
 
     @contextlib.asynccontextmanager
@@ -135,8 +129,23 @@ class Database:
             await connection.close()
 
 
-def _same_bytes(value: bytes) -> bytes:
-    return value
+async def set_codecs(raw: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Codecs for what travels as bytes.
+
+    MAC addresses are six bytes in events and in PostgreSQL's binary format. Slots are
+    encoded once a message (times.wire_ms): asyncpg's own codec takes longer for the
+    datetime than for all other columns of a row.
+    """
+    await raw.set_type_codec(
+        "macaddr", schema="pg_catalog", encoder=bytes, decoder=bytes, format="binary"
+    )
+    await raw.set_type_codec(
+        "timestamptz",
+        schema="pg_catalog",
+        encoder=encode_timestamptz,
+        decoder=decode_timestamptz,
+        format="binary",
+    )
 
 
 @contextlib.contextmanager

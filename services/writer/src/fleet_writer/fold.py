@@ -6,7 +6,7 @@ parts keep their identity (`is`), which is how the store knows what to write.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from fleet_contracts.codec import DecodedEvent
 from fleet_contracts.gen.fleet.v1.events_pb2 import (
@@ -20,8 +20,7 @@ from fleet_contracts.subjects import Kind
 from fleet_writer.words import error_class_word, verdict_word
 
 
-@dataclass(frozen=True, slots=True)
-class StatusPart:
+class StatusPart(NamedTuple):
     """What status events say. Times are Unix milliseconds."""
 
     slot_ms: int
@@ -110,8 +109,7 @@ class InterfaceRecord:
     last_link_down_seconds: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceState:
+class DeviceState(NamedTuple):
     """All that is known of a device. `interfaces` is ordered by id."""
 
     status: StatusPart | None = None
@@ -133,27 +131,41 @@ def fold(state: DeviceState, decoded: DecodedEvent) -> DeviceState:
     match decoded.subject.kind:
         case Kind.STATUS:
             if _newer(slot, state.status):
-                return replace(state, status=_status(state.status, event))
+                return _with(state, _status(state.status, event), state.interfaces_slot_ms)
         case Kind.INTERFACES:
-            if state.interfaces_slot_ms is None or slot > state.interfaces_slot_ms:
-                interfaces = _with_link_changes(state, slot, event.interfaces)
-                return replace(state, interfaces_slot_ms=slot, interfaces=interfaces)
+            return _interfaces_read(state, slot, event.interfaces)
         case Kind.INVENTORY:
             if _newer(slot, state.inventory):
-                return replace(
-                    state,
+                return state._replace(
                     inventory=_inventory(slot, event.inventory),
                     interfaces=_interfaces(state, slot, event.inventory),
                 )
         case Kind.FIRMWARE:
             if _newer(slot, state.firmware):
-                return replace(state, firmware=_firmware(event))
+                return state._replace(firmware=_firmware(event))
         case Kind.FIRMWARE_ADVICE:
             if _newer(slot, state.advice):
-                return replace(state, advice=_advice(event))
+                return state._replace(advice=_advice(event))
         case Kind.HEALTH | Kind.WIRELESS:
             pass
     return state
+
+
+def _with(
+    state: DeviceState, status: StatusPart | None, interfaces_slot_ms: int | None
+) -> DeviceState:
+    """What every poll changes; `_replace` takes four times as long."""
+    return DeviceState(
+        status, state.inventory, state.firmware, state.advice, interfaces_slot_ms, state.interfaces
+    )
+
+
+def _interfaces_read(state: DeviceState, slot: int, body: Interfaces) -> DeviceState:
+    if state.interfaces_slot_ms is not None and slot <= state.interfaces_slot_ms:
+        return state
+    if body.link_changes:
+        state = state._replace(interfaces=_with_link_changes(state, slot, body))
+    return _with(state, state.status, slot)
 
 
 def _newer(slot: int, part: StatusPart | InventoryPart | FirmwarePart | AdvicePart | None) -> bool:
@@ -284,7 +296,7 @@ def _interfaces(state: DeviceState, slot: int, body: Inventory) -> tuple[Interfa
 def _with_link_changes(
     state: DeviceState, slot: int, body: Interfaces
 ) -> tuple[InterfaceRecord, ...]:
-    if not body.link_changes or (state.inventory is not None and slot < state.inventory.slot_ms):
+    if state.inventory is not None and slot < state.inventory.slot_ms:
         return state.interfaces
     changes = {change.id: change for change in body.link_changes}
     records = tuple(

@@ -19,19 +19,26 @@ def hypertable_statements() -> list[str]:
     statements: list[str] = []
     for table in SAMPLE_TABLES:
         statements += [
-            f"SELECT create_hypertable('{table.name}', "
-            f"by_range('slot', INTERVAL '{table.partition_days} days'), if_not_exists => true)",
-            f"ALTER TABLE {table.name} SET (timescaledb.compress, "
-            "timescaledb.compress_segmentby = 'device_id', timescaledb.compress_orderby = 'slot')",
-            f"SELECT add_compression_policy('{table.name}', "
-            f"INTERVAL '{_COMPRESS_AFTER_DAYS} days', if_not_exists => true)",
+            (
+                f"SELECT create_hypertable('{table.name}', "
+                f"by_range('slot', INTERVAL '{table.partition_days} days'), if_not_exists => true)"
+            ),
+            (
+                f"ALTER TABLE {table.name} SET (timescaledb.compress, "
+                "timescaledb.compress_segmentby = 'device_id', "
+                "timescaledb.compress_orderby = 'slot')"
+            ),
+            (
+                f"SELECT add_compression_policy('{table.name}', "
+                f"INTERVAL '{_COMPRESS_AFTER_DAYS} days', if_not_exists => true)"
+            ),
         ]
     return statements
 
 
 def policy_statements(retention: Mapping[str, int]) -> list[str]:
     """Each round: the present retention as TimescaleDB's policies."""
-    statements = hypertable_statements()
+    statements: list[str] = []
     for table in SAMPLE_TABLES:
         statements += [
             f"SELECT remove_retention_policy('{table.name}', if_exists => true)",

@@ -16,6 +16,7 @@ from typing import Final
 
 from fleet_writer.database import Connection
 from fleet_writer.errors import MigrationChangedError, SchemaTooNewError
+from fleet_writer.hypertables import hypertable_statements
 
 _log = logging.getLogger(__name__)
 
@@ -88,6 +89,9 @@ async def migrate(
                 migration.checksum,
             )
             _log.info("migrated", extra={"migration": migration.name, "chunks": mode.value})
+        if mode is ChunkMode.TIMESCALEDB:
+            for statement in hypertable_statements():
+                await connection.execute(statement)
     return mode
 
 

@@ -182,7 +182,8 @@ async def _lock(connection: Connection) -> None:
 async def _existing(connection: Connection) -> set[str]:
     rows = await connection.fetch(
         "SELECT child.relname AS name FROM pg_inherits "
-        "JOIN pg_class child ON child.oid = inhrelid JOIN pg_class parent ON parent.oid = inhparent "
+        "JOIN pg_class child ON child.oid = inhrelid "
+        "JOIN pg_class parent ON parent.oid = inhparent "
         "WHERE parent.relname = ANY($1)",
         [table.name for table in SAMPLE_TABLES],
     )

@@ -1,12 +1,11 @@
 """Events to rows: per kind, tuples in the order of the table's columns.
 
 The hot path of the service: no object per row but its tuple, columns zipped straight
-from the message. A slot's datetime is made once for a message.
+from the message. A slot is encoded once for a message.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from functools import lru_cache
 from itertools import repeat
 from typing import Final
 
@@ -23,7 +22,7 @@ from fleet_contracts.subjects import Kind
 from fleet_contracts.view import sensor_name
 from fleet_writer import tables
 from fleet_writer.partitions import DAY_MS, Partition, partition_for
-from fleet_writer.tables import SampleTable
+from fleet_writer.times import wire_ms
 from fleet_writer.words import (
     error_class_word,
     sensor_unit_word,
@@ -69,44 +68,66 @@ class SensorIds:
         return None
 
 
-@dataclass(slots=True)
+class DayRows:
+    """The lists that rows of one day go to, one a table."""
+
+    __slots__ = tuple(table.name for table in tables.SAMPLE_TABLES)
+
+    device_status_samples: list[Record]
+    health_samples: list[Record]
+    sensor_samples: list[Record]
+    interface_samples: list[Record]
+    wireless_samples: list[Record]
+    radio_samples: list[Record]
+    wireless_client_samples: list[Record]
+    firmware_samples: list[Record]
+    firmware_advice_samples: list[Record]
+    inventory_samples: list[Record]
+
+
 class RowSet:
     """The rows of one batch by partition; rows older than their retention are only counted."""
 
-    sensors: SensorIds
-    oldest_day: Mapping[str, int]
-    by_partition: dict[Partition, list[Record]] = field(default_factory=dict)
-    expired: int = 0
-    _cache: dict[tuple[str, int], list[Record]] = field(default_factory=dict)
+    def __init__(self, sensors: SensorIds, oldest_day: Mapping[str, int]) -> None:
+        self.sensors = sensors
+        self._oldest_day = oldest_day
+        self._days: dict[int, DayRows] = {}
+        self._rows: dict[Partition, list[Record]] = {}
+        self._expired: list[list[Record]] = []
 
-    def add(self, device_id: int, slot: datetime, decoded: DecodedEvent) -> int:
-        """Add an event's rows; returns how many will be stored."""
+    def add(self, device_id: int, decoded: DecodedEvent) -> None:
+        """Add an event's rows."""
         event = decoded.event
-        day = event.slot_unix_ms // DAY_MS
-        stored = 0
-        for table, records in _MAKERS[decoded.subject.kind](self, device_id, slot, event):
-            if not records:
-                continue
-            if day < self.oldest_day[table.name]:
-                self.expired += len(records)
-                continue
-            self._list(table, day).extend(records)
-            stored += len(records)
-        return stored
+        slot_ms = event.slot_unix_ms
+        day = self._days.get(slot_ms // DAY_MS) or self._open_day(slot_ms // DAY_MS)
+        _MAKERS[decoded.subject.kind](self, day, device_id, wire_ms(slot_ms), event)
 
-    def _list(self, table: SampleTable, day: int) -> list[Record]:
-        rows = self._cache.get((table.name, day))
-        if rows is None:
-            rows = self.by_partition.setdefault(partition_for(table, day), [])
-            self._cache[table.name, day] = rows
-        return rows
+    @property
+    def by_partition(self) -> dict[Partition, list[Record]]:
+        """The rows to store; no empty lists."""
+        return {partition: rows for partition, rows in self._rows.items() if rows}
+
+    def counts(self) -> tuple[int, int]:
+        """Rows to store, rows that are too old."""
+        return sum(map(len, self._rows.values())), sum(map(len, self._expired))
+
+    def _open_day(self, number: int) -> DayRows:
+        day = DayRows()
+        for table in tables.SAMPLE_TABLES:
+            if number < self._oldest_day[table.name]:
+                rows: list[Record] = []
+                self._expired.append(rows)
+            else:
+                rows = self._rows.setdefault(partition_for(table, number), [])
+            setattr(day, table.name, rows)
+        self._days[number] = day
+        return day
 
 
-type _Made = tuple[tuple[SampleTable, list[Record]], ...]
-type _Maker = Callable[[RowSet, int, datetime, Event], _Made]
+type _Maker = Callable[[RowSet, DayRows, int, bytes, Event], None]
 
 
-def _status(_rows: RowSet, device_id: int, slot: datetime, event: Event) -> _Made:
+def _status(_rows: RowSet, day: DayRows, device_id: int, slot: bytes, event: Event) -> None:
     body = event.status
     up = body.reachability == REACHABILITY_UP
     row = (
@@ -120,10 +141,10 @@ def _status(_rows: RowSet, device_id: int, slot: datetime, event: Event) -> _Mad
         event.poll_duration_us,
         None if up else error_class_word(body.error_class),
     )
-    return ((tables.STATUS, [row]),)
+    day.device_status_samples.append(row)
 
 
-def _health(rows: RowSet, device_id: int, slot: datetime, event: Event) -> _Made:
+def _health(rows: RowSet, day: DayRows, device_id: int, slot: bytes, event: Event) -> None:
     body = event.health
     given = body.HasField
     row = (
@@ -138,40 +159,46 @@ def _health(rows: RowSet, device_id: int, slot: datetime, event: Event) -> _Made
         body.write_sectors_total if given("write_sectors_total") else None,
         list(body.cpu_core_load_percent) or None,
     )
-    id_of = rows.sensors.id_of
+    day.health_samples.append(row)
     readings: dict[int, Record] = {}
     for sensor in body.sensors:
-        sensor_id = id_of(sensor)
+        sensor_id = rows.sensors.id_of(sensor)
         if sensor.HasField("value_thousandths"):
-            reading = (sensor.value_thousandths / _THOUSAND, None)
+            value = sensor.value_thousandths / _THOUSAND
+            record = (device_id, sensor_id, slot, value, None)
         elif sensor.HasField("state"):
-            reading = (None, sensor.state)
+            record = (device_id, sensor_id, slot, None, sensor.state)
         else:
             continue
         # A name given twice in one reading keeps its first value.
-        readings.setdefault(sensor_id, (device_id, sensor_id, slot, *reading))
-    return ((tables.HEALTH, [row]), (tables.SENSOR, list(readings.values())))
+        readings.setdefault(sensor_id, record)
+    day.sensor_samples.extend(readings.values())
 
 
-def _interfaces(_rows: RowSet, device_id: int, slot: datetime, event: Event) -> _Made:
+def _interfaces(_rows: RowSet, day: DayRows, device_id: int, slot: bytes, event: Event) -> None:
     body = event.interfaces
     ids = body.ids
     count = len(ids)
-    records: list[Record] = list(
+    day.interface_samples.extend(
         zip(
             repeat(device_id, count),
             repeat(slot, count),
             ids,
-            unpack_bits(body.running_bitmap, count),
-            unpack_bits(body.disabled_bitmap, count),
+            _flags(body.running_bitmap, count),
+            _flags(body.disabled_bitmap, count),
             *unpack_totals(body),
             strict=True,
         )
     )
-    return ((tables.INTERFACE, records),)
 
 
-def _wireless(_rows: RowSet, device_id: int, slot: datetime, event: Event) -> _Made:
+@lru_cache(maxsize=4096)
+def _flags(bitmap: bytes, count: int) -> tuple[bool, ...]:
+    """Bitmaps repeat: links rarely change."""
+    return tuple(unpack_bits(bitmap, count))
+
+
+def _wireless(_rows: RowSet, day: DayRows, device_id: int, slot: bytes, event: Event) -> None:
     body = event.wireless
     radios: dict[str, Record] = {}
     for radio in body.radios:
@@ -197,22 +224,21 @@ def _wireless(_rows: RowSet, device_id: int, slot: datetime, event: Event) -> _M
         clients.setdefault(
             (client.mac_address, client.interface), _client_row(device_id, slot, client)
         )
-    row = (
-        device_id,
-        slot,
-        wireless_package_word(body.package),
-        len(body.radios),
-        len(body.clients),
-        body.clients_left_out,
+    day.wireless_samples.append(
+        (
+            device_id,
+            slot,
+            wireless_package_word(body.package),
+            len(body.radios),
+            len(body.clients),
+            body.clients_left_out,
+        )
     )
-    return (
-        (tables.WIRELESS, [row]),
-        (tables.RADIO, list(radios.values())),
-        (tables.WIRELESS_CLIENT, list(clients.values())),
-    )
+    day.radio_samples.extend(radios.values())
+    day.wireless_client_samples.extend(clients.values())
 
 
-def _client_row(device_id: int, slot: datetime, client: WirelessClient) -> Record:
+def _client_row(device_id: int, slot: bytes, client: WirelessClient) -> Record:
     given = client.HasField
     return (
         device_id,
@@ -234,7 +260,7 @@ def _client_row(device_id: int, slot: datetime, client: WirelessClient) -> Recor
     )
 
 
-def _firmware(_rows: RowSet, device_id: int, slot: datetime, event: Event) -> _Made:
+def _firmware(_rows: RowSet, day: DayRows, device_id: int, slot: bytes, event: Event) -> None:
     body = event.firmware
     row = (
         device_id,
@@ -248,10 +274,10 @@ def _firmware(_rows: RowSet, device_id: int, slot: datetime, event: Event) -> _M
         body.routerboot_upgrade,
         body.routerboot_factory,
     )
-    return ((tables.FIRMWARE, [row]),)
+    day.firmware_samples.append(row)
 
 
-def _advice(_rows: RowSet, device_id: int, slot: datetime, event: Event) -> _Made:
+def _advice(_rows: RowSet, day: DayRows, device_id: int, slot: bytes, event: Event) -> None:
     body = event.firmware_advice
     row = (
         device_id,
@@ -262,13 +288,13 @@ def _advice(_rows: RowSet, device_id: int, slot: datetime, event: Event) -> _Mad
         body.channel,
         body.latest_version,
     )
-    return ((tables.FIRMWARE_ADVICE, [row]),)
+    day.firmware_advice_samples.append(row)
 
 
-def _inventory(_rows: RowSet, device_id: int, slot: datetime, event: Event) -> _Made:
+def _inventory(_rows: RowSet, day: DayRows, device_id: int, slot: bytes, event: Event) -> None:
     body = event.inventory
     row = (device_id, slot, body.revision, len(body.interfaces), body.identity, body.version)
-    return ((tables.INVENTORY, [row]),)
+    day.inventory_samples.append(row)
 
 
 _MAKERS: Final[dict[Kind, _Maker]] = {

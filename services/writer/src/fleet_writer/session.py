@@ -288,7 +288,7 @@ class Session:
         for part in batch.parts.values():
             tenant = part.position.tenant
             metrics.events.labels(tenant).inc(part.events)
-            metrics.expired.labels(tenant).inc(part.expired_rows)
+            metrics.expired.labels(tenant).inc(part.rows.counts()[1])
             rejected += len(part.rejected)
             for event in part.rejected:
                 metrics.rejected.labels(event.reason_class).inc()

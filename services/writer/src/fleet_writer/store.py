@@ -57,11 +57,12 @@ class Store:
         """
         started = time.perf_counter()
         async with self._connection.lock:
-            await self._partitions.make(self._connection, batch.rows.by_partition)
+            rows = batch.by_partition()
+            await self._partitions.make(self._connection, rows)
             try:
-                committed = await self._transaction(batch, staging=self._staging)
+                committed = await self._transaction(batch, rows, staging=self._staging)
             except DuplicateRowsError:
-                committed = await self._transaction(batch, staging=True)
+                committed = await self._transaction(batch, rows, staging=True)
         self._staging = committed.staged and committed.duplicates_by_table.total() > 0
         for part in batch.parts.values():
             part.position.stored_sequence = part.to_sequence
@@ -69,11 +70,13 @@ class Store:
         committed.seconds = time.perf_counter() - started
         return committed
 
-    async def _transaction(self, batch: Batch, *, staging: bool) -> Committed:
+    async def _transaction(
+        self, batch: Batch, rows: Mapping[Partition, list[Record]], *, staging: bool
+    ) -> Committed:
         committed = Committed(staged=staging)
         connection = self._connection
         async with connection.transaction():
-            for partition, records in batch.rows.by_partition.items():
+            for partition, records in rows.items():
                 committed.rows_by_table[partition.table.name] += len(records)
                 if staging:
                     await self._through_staging(partition, records, committed)
@@ -112,6 +115,7 @@ class Store:
     async def _store_part(self, part: StreamPart, committed: Committed) -> None:
         position = part.position
         duplicates = committed.duplicates_by_tenant[position.tenant]
+        rows, expired = part.rows.counts()
         moved = await self._connection.execute(
             _MOVE_POSITION,
             position.id,
@@ -121,9 +125,9 @@ class Store:
             part.events,
             len(part.rejected),
             sum(lost.messages for lost in part.lost),
-            part.rows - duplicates,
+            rows - duplicates,
             duplicates,
-            part.expired_rows,
+            expired,
         )
         if moved != 1:
             raise OwnershipLostError(

@@ -1,10 +1,35 @@
 """Unix milliseconds and nanoseconds to datetimes and back, exactly."""
 
 from datetime import UTC, datetime, timedelta
+from struct import Struct
 from typing import Final
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+PG_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 _MILLISECOND: Final = timedelta(milliseconds=1)
+
+
+PG_EPOCH_MS: Final = 946_684_800_000
+"""2000-01-01, from which PostgreSQL counts."""
+_INT64: Final = Struct(">q")
+
+
+def wire_ms(ms: int) -> bytes:
+    """A timestamptz in PostgreSQL's binary format: made once for all rows of a slot."""
+    return _INT64.pack((ms - PG_EPOCH_MS) * 1000)
+
+
+def encode_timestamptz(value: bytes | datetime) -> bytes:
+    """The binary format of a moment; bytes are in it already."""
+    if isinstance(value, bytes):
+        return value
+    return _INT64.pack((value - PG_EPOCH) // _MICROSECOND)
+
+
+def decode_timestamptz(value: bytes) -> datetime:
+    """The moment, aware, in UTC. Raises OverflowError for the infinities; none are stored."""
+    return PG_EPOCH + timedelta(microseconds=_INT64.unpack(value)[0])
 
 
 def from_ms(ms: int) -> datetime:
