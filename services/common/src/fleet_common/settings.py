@@ -5,16 +5,29 @@ gives unit and consequence; the README's tables are made from them.
 """
 
 import logging
+import re
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, TypeAliasType, cast, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretBytes,
+    SecretStr,
+    ValidationError,
+)
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from fleet_common.errors import ConfigurationError
 
 _log = logging.getLogger(__name__)
+
+_URL_CREDENTIALS: Final = re.compile(r"//[^@/\s'\"]+@")
+_LONGEST_VALUE: Final = 200
 
 
 def _empty_is_none(value: object) -> object:
@@ -24,6 +37,7 @@ def _empty_is_none(value: object) -> object:
 
 type OptionalPath = Annotated[Path | None, BeforeValidator(_empty_is_none)]
 type OptionalText = Annotated[str | None, BeforeValidator(_empty_is_none)]
+type OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_empty_is_none)]
 
 
 class Section(BaseModel):
@@ -37,11 +51,11 @@ class NatsSection(Section):
 
     url: str = "nats://127.0.0.1:4222"
     """Server addresses, comma separated. All of one cluster."""
-    token: SecretStr | None = None
+    token: OptionalSecret = None
     """Token, where the server asks for one."""
     user: OptionalText = None
     """User name, where the server asks for one; needs `password`."""
-    password: SecretStr | None = None
+    password: OptionalSecret = None
     """Password of `user`."""
     credentials_file: OptionalPath = None
     """A `.creds` file with JWT and key, where the server uses accounts."""
@@ -108,28 +122,100 @@ class ServiceSettings(BaseSettings):
 def load_settings[SettingsT: ServiceSettings](settings_class: type[SettingsT]) -> SettingsT:
     """Read and check the environment.
 
-    Raises ConfigurationError that names each wrong variable, its value and what is allowed.
+    Raises ConfigurationError that names each wrong variable, its value and what is
+    allowed; the value of a secret is not shown.
     """
     try:
         return settings_class()
     except ValidationError as error:
         lines = [
-            _explain(".".join(str(part) for part in item["loc"]), item["msg"], item["input"])
-            for item in error.errors(include_url=False)
+            _explain(settings_class, item)
+            for item in error.errors(include_url=False, include_context=False)
         ]
         raise ConfigurationError("settings are wrong:\n" + "\n".join(lines)) from error
+    except SettingsError as error:  # a whole section given as text that is not JSON
+        raise ConfigurationError(f"settings are wrong:\n  {error}") from error
 
 
-def _explain(location: str, message: str, value: object) -> str:
-    variable = "FLEET_" + location.upper().replace(".", "__")
-    secret = any(word in location for word in ("password", "token", "secret"))
-    shown = "(hidden)" if secret else repr(value)
+def _explain(settings_class: type[BaseModel], item: ErrorDetails) -> str:
+    location = [str(part) for part in item["loc"]]
+    variable = "FLEET_" + "__".join(location).upper()
+    match item["type"]:
+        case "extra_forbidden":
+            known = _fields_beside(settings_class, location)
+            return f"  {variable}: no such setting; there are {known}"
+        case "missing":
+            return f"  {variable}: not set, and it has no default"
+        case _:
+            message = item["msg"]
+    value = item["input"]
+    if isinstance(value, BaseModel | dict):
+        return f"  {variable}: {message}"  # a whole section, its secrets with it
+    shown = "(hidden)" if _is_secret(settings_class, location) else _shortened(value)
     return f"  {variable}: {message}; it is {shown}"
+
+
+def _shortened(value: object) -> str:
+    text = without_credentials(repr(value))
+    return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "…"
+
+
+def _fields_beside(settings_class: type[BaseModel], location: list[str]) -> str:
+    section = _field_type(settings_class, location[:-1])
+    names = section.model_fields if section is not None else {}
+    return ", ".join("FLEET_" + "__".join([*location[:-1], name]).upper() for name in names)
+
+
+def _is_secret(settings_class: type[BaseModel], location: list[str]) -> bool:
+    section = _field_type(settings_class, location[:-1])
+    field = section.model_fields.get(location[-1]) if section is not None else None
+    if field is not None and _holds_secret(field.annotation):
+        return True
+    return any(word in part for part in location for word in ("password", "token", "secret"))
+
+
+def _holds_secret(annotation: object) -> bool:
+    if isinstance(annotation, TypeAliasType):
+        return _holds_secret(annotation.__value__)
+    if annotation is SecretStr or annotation is SecretBytes:
+        return True
+    return any(_holds_secret(argument) for argument in get_args(annotation))
+
+
+def _field_type(settings_class: type[BaseModel], location: list[str]) -> type[BaseModel] | None:
+    """The section at a location; None where it is not a section."""
+    section = settings_class
+    for name in location:
+        field = section.model_fields.get(name)
+        if field is None or not isinstance(field.annotation, type):
+            return None
+        if not issubclass(field.annotation, BaseModel):
+            return None
+        section = field.annotation
+    return section
+
+
+def without_credentials(text: str) -> str:
+    """The text with user and password of every URL in it replaced by asterisks."""
+    return _URL_CREDENTIALS.sub("//***@", text)
 
 
 def redacted(settings: BaseSettings) -> dict[str, Any]:
     """The effective settings with secrets as asterisks, ready for one log line."""
-    return settings.model_dump(mode="json")
+    return _without_credentials_inside(settings.model_dump(mode="json"))
+
+
+def _without_credentials_inside(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    match value:
+        case str():
+            return without_credentials(value)
+        case dict():
+            items = cast("dict[str, Any]", value).items()
+            return {key: _without_credentials_inside(inner) for key, inner in items}
+        case list():
+            return [_without_credentials_inside(inner) for inner in cast("list[Any]", value)]
+        case _:
+            return value
 
 
 def log_settings(service: str, settings: ServiceSettings) -> None:
