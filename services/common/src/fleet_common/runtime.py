@@ -1,12 +1,14 @@
 """The life of a service process: supervised tasks, a graceful stop, a hard deadline."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any, cast
 
 import uvloop
@@ -96,16 +98,16 @@ async def _supervise[SettingsT: ServiceSettings, MetricsT: MetricSet](
     health = Health()
     loop = asyncio.get_running_loop()
 
-    def on_signal(number: int) -> None:
-        if stop.is_set():
-            return
+    def begin_stop(number: int) -> None:
         _log.info("stopping", extra={"signal": signal.Signals(number).name})
         health.set_ready(ready=False)
         stop.set()
-        _arm_deadline(service, settings.runtime.grace_seconds)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal, number)
+    _on_stop_signal(
+        lambda number: loop.call_soon_threadsafe(begin_stop, number),
+        service,
+        settings.runtime.grace_seconds,
+    )
     async with asyncio.TaskGroup() as admin_tasks:
         admin_tasks.create_task(
             serve_admin(settings.admin, health, metrics.registry, admin_stop), name="admin"
@@ -114,6 +116,28 @@ async def _supervise[SettingsT: ServiceSettings, MetricsT: MetricSet](
             await run(Runtime(tasks, stop, health, tracing), settings, metrics)
             stop.set()
         admin_stop.set()
+
+
+def _on_stop_signal(
+    begin_stop: Callable[[int], object], service: str, grace_seconds: float
+) -> None:
+    """Call `begin_stop` at the first SIGTERM or SIGINT, and see that the process then ends.
+
+    The interpreter's own handler, not the loop's: it runs, and starts the deadline, even
+    while something blocks the event loop.
+    """
+    signalled = threading.Event()
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        if signalled.is_set():
+            return
+        signalled.set()
+        _arm_deadline(service, grace_seconds)
+        with contextlib.suppress(RuntimeError):  # the loop has ended by itself just now
+            begin_stop(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
 
 
 async def unless_stopped[ResultT](
