@@ -26,7 +26,7 @@ from nats.js.errors import BucketNotFoundError, NotFoundError
 from nats.js.kv import KeyValue
 
 from fleet_common.errors import ConfigurationError, TransientError
-from fleet_common.settings import NatsSection
+from fleet_common.settings import NatsSection, without_credentials
 from fleet_contracts.streams import StreamDefinition, StreamStorage
 
 _log = logging.getLogger(__name__)
@@ -34,21 +34,26 @@ _log = logging.getLogger(__name__)
 PENDING_BYTES = 8 * 1024 * 1024
 """What the client buffers while disconnected; beyond it a publish fails at once."""
 
+# Longer than the client takes to notice a dead connection (ping_interval and
+# max_outstanding_pings below), which settles every flush.
+_ABANDONED_FLUSH_SECONDS = 120
+
 
 async def connect(settings: NatsSection, name: str) -> Client:
     """Connect, waiting for the server as long as it takes; reconnects for ever.
 
     Raises ConfigurationError when a named file is missing. Cancel it to stop waiting.
     """
+    shown_url = without_credentials(settings.url)
 
     async def on_error(error: Exception) -> None:
         _log.warning("broker: %s", type(error).__name__, extra={"reason": str(error)})
 
     async def on_disconnected() -> None:
-        _log.warning("broker connection lost; reconnecting", extra={"url": settings.url})
+        _log.warning("broker connection lost; reconnecting", extra={"url": shown_url})
 
     async def on_reconnected() -> None:
-        _log.info("broker connection is back", extra={"url": settings.url})
+        _log.info("broker connection is back", extra={"url": shown_url})
 
     return await nats.connect(  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
         servers=[url.strip() for url in settings.url.split(",")],
@@ -98,12 +103,27 @@ def jetstream(client: Client, settings: NatsSection) -> JetStreamContext:
 async def probe(client: Client, timeout_seconds: float = 2.0) -> None:
     """A round trip; raises TransientError when the server does not answer in time.
 
-    `is_connected` stays true while a server hangs, so it proves nothing.
+    `is_connected` stays true while a server hangs, so it proves nothing; and `flush`
+    returns at once, without any round trip, while the client reconnects.
     """
+    if not client.is_connected:
+        raise TransientError("broker does not answer: not connected")
+    # Left alone when it takes too long: nats-py 2.16 cancels the waiter of a flush that
+    # times out, and the late PONG then ends its read loop with an InvalidStateError.
+    flush = asyncio.ensure_future(client.flush(timeout=_ABANDONED_FLUSH_SECONDS))
+    flush.add_done_callback(_retrieve_error)
+    done, _ = await asyncio.wait({flush}, timeout=timeout_seconds)
+    if not done:
+        raise TransientError(f"broker does not answer within {timeout_seconds:g} s")
     try:
-        await client.flush(timeout=max(1, round(timeout_seconds)))
+        await flush
     except (NatsError, TimeoutError, OSError) as error:
         raise TransientError(f"broker does not answer: {error}") from error
+
+
+def _retrieve_error(flush: asyncio.Future[None]) -> None:
+    if not flush.cancelled():
+        flush.exception()
 
 
 async def close(client: Client, flush_seconds: float = 2.0) -> None:
