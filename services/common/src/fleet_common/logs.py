@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 from typing import override
 
 from pythonjsonlogger.json import JsonFormatter
@@ -34,17 +35,23 @@ class TextFormatter(logging.Formatter):
         return line
 
 
+def _json_formatter(service: str) -> JsonFormatter:
+    formatter = JsonFormatter(
+        "%(asctime)s %(levelname)s %(name)s %(message)s",
+        rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
+        static_fields={"service": service},
+    )
+    formatter.converter = time.gmtime
+    formatter.default_time_format = "%Y-%m-%dT%H:%M:%S"
+    formatter.default_msec_format = "%s.%03dZ"
+    return formatter
+
+
 def configure_logging(service: str, settings: LogSection) -> None:
     """Send all records to standard error in the chosen form; replaces earlier handlers."""
     handler = logging.StreamHandler(sys.stderr)
     if settings.format == "json":
-        handler.setFormatter(
-            JsonFormatter(
-                "%(asctime)s %(levelname)s %(name)s %(message)s",
-                rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
-                static_fields={"service": service},
-            )
-        )
+        handler.setFormatter(_json_formatter(service))
     else:
         handler.setFormatter(TextFormatter(service))
     root = logging.getLogger()
