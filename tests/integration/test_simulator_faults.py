@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import pytest
+
 from fleet_simulator.faults import Fault, FaultRule
 from fleet_simulator.wire import SentenceDecoder, encode_sentence
 from support.rawapi import raw_api

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+
 from fleet_simulator.login import challenge_response
 from fleet_simulator.server import Simulator
 from fleet_simulator.tables import Row
@@ -237,8 +238,8 @@ async def test_a_client_that_does_not_read_costs_bounded_memory_and_loses_nothin
         [session] = sim.device("r").sessions
 
         # 32 MB are due; what the sockets do not take must wait in the table, not in buffers.
-        await eventually(lambda: session._egress.blocked, lambda blocked: blocked)
-        assert session._transport.get_write_buffer_size() < 1 << 20
+        await eventually(lambda: session.unsent_bytes, lambda waiting: waiting > 0)
+        assert session.unsent_bytes < 1 << 20
 
         finished = 0
         rows = 0

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fleet_simulator.query import compile_query
 from hypothesis import given
 from hypothesis import strategies as st
+
+from fleet_simulator.query import compile_query
 
 type Row = dict[bytes, bytes]
 
@@ -82,9 +83,7 @@ expressions = st.recursive(
 
 
 @given(st.lists(expressions, min_size=1, max_size=3), rows)
-def test_a_postfix_query_means_what_its_expression_means(
-    parts: list[Expression], row: Row
-) -> None:
+def test_a_postfix_query_means_what_its_expression_means(parts: list[Expression], row: Row) -> None:
     predicate = compile_query([word for part in parts for word in part.words])
 
     assert predicate is not None

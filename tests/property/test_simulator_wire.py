@@ -1,6 +1,9 @@
-from fleet_simulator.wire import SentenceDecoder, encode_sentence
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
+
+from fleet_simulator.wire import SentenceDecoder, encode_sentence
 
 words = st.one_of(
     st.binary(min_size=1, max_size=40),
@@ -19,9 +22,7 @@ def test_sentences_survive_any_cutting_of_the_stream(
     decoder = SentenceDecoder(1 << 20)
 
     received = [
-        sentence
-        for start, end in zip(places, places[1:], strict=False)
-        for sentence in decoder.feed(stream[start:end])
+        sentence for start, end in pairwise(places) for sentence in decoder.feed(stream[start:end])
     ]
 
     assert received == sent

@@ -23,7 +23,9 @@ class RawApi:
     seen: list[list[bytes]] = field(default_factory=list[list[bytes]])
 
     def send(self, *words: bytes | str) -> None:
-        self.writer.write(encode_sentence(*[w.encode() if isinstance(w, str) else w for w in words]))
+        self.writer.write(
+            encode_sentence(*[w.encode() if isinstance(w, str) else w for w in words])
+        )
 
     async def sentence(self, deadline_seconds: float = DEADLINE_SECONDS) -> list[bytes]:
         """The next sentence; ConnectionError when there is none any more."""
@@ -60,7 +62,7 @@ class RawApi:
         assert all(s[0] in {b"!re", b"!done", b"!empty"} for s in answer), answer
         return [attributes(sentence) for sentence in answer if sentence[0] == b"!re"]
 
-    async def login(self, username: str = "admin", password: str = "secret") -> None:
+    async def login(self, username: str = "admin", password: str = "secret") -> None:  # noqa: S107 - fixed_router's
         answer = await self.talk("/login", f"=name={username}", f"=password={password}")
         assert answer == [[b"!done"]], answer
 

@@ -1,4 +1,5 @@
 import pytest
+
 from fleet_simulator.command import CommandReader, parse
 from fleet_simulator.jobs import parse_duration
 from fleet_simulator.tables import TrapError
@@ -6,7 +7,14 @@ from fleet_simulator.tables import TrapError
 
 def test_words_are_sorted_into_path_arguments_query_and_proplist() -> None:
     command = parse(
-        [b"/ip/route/print", b"=count-only", b"?connect=yes", b"=.proplist=a,b,,c", b"?#!", b"=x=y=z"]
+        [
+            b"/ip/route/print",
+            b"=count-only",
+            b"?connect=yes",
+            b"=.proplist=a,b,,c",
+            b"?#!",
+            b"=x=y=z",
+        ]
     )
 
     assert (command.path, command.name) == ("/ip/route", "print")

@@ -2,6 +2,7 @@ from collections.abc import Iterable
 from random import Random
 
 import pytest
+
 from fleet_simulator.fault_jobs import padded
 from fleet_simulator.faults import (
     Fault,
@@ -19,9 +20,7 @@ def test_rule_is_read_from_a_mapping() -> None:
         {"kind": "stall-inside", "probability": 0.25, "devices": ["ap-*"], "seconds": 3, "after": 1}
     )
 
-    assert rule == FaultRule(
-        Fault.STALL_INSIDE, 0.25, devices=("ap-*",), seconds=3, after=1
-    )
+    assert rule == FaultRule(Fault.STALL_INSIDE, 0.25, devices=("ap-*",), seconds=3, after=1)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +46,9 @@ def test_wrong_rule_is_refused_naming_the_field(value: object, said: str) -> Non
         parse_rule(value)
 
 
-@pytest.mark.parametrize("document", [None, [], {"fault": []}, {"faults": {}}, {"faults": [], "x": 1}])
+@pytest.mark.parametrize(
+    "document", [None, [], {"fault": []}, {"faults": {}}, {"faults": [], "x": 1}]
+)
 def test_wrong_plan_is_refused(document: object) -> None:
     with pytest.raises(FaultError, match="fault plan"):
         parse_plan(document)
@@ -55,10 +56,17 @@ def test_wrong_plan_is_refused(document: object) -> None:
 
 @pytest.mark.parametrize(
     ("patterns", "concerned"),
-    [(("*",), True), (("ap-*",), True), (("acme/ap-001",), True), (("other/*",), False), ((), False)],
+    [
+        (("*",), True),
+        (("ap-*",), True),
+        (("acme/ap-001",), True),
+        (("other/*",), False),
+        ((), False),
+    ],
 )
 def test_devices_are_matched_by_name_or_with_their_tenant(
-    patterns: tuple[str, ...], concerned: bool  # noqa: FBT001
+    patterns: tuple[str, ...],
+    concerned: bool,  # noqa: FBT001
 ) -> None:
     assert FaultRule(Fault.CUT, devices=patterns).concerns("acme", "ap-001") is concerned
 
@@ -91,7 +99,7 @@ def test_draws_repeat_with_the_seed_and_follow_the_probability() -> None:
     rules = [FaultRule(Fault.CUT, 0.25), FaultRule(Fault.TRAP, 1.0), FaultRule(Fault.FATAL, 0.0)]
 
     def counts(seed: int) -> list[int]:
-        chance = Random(seed)
+        chance = Random(seed)  # noqa: S311 - repeatable, no secret
         struck = [rule.kind for _ in range(4000) for rule in draw(rules, chance)]
         return [struck.count(rule.kind) for rule in rules]
 

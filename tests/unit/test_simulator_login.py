@@ -1,4 +1,5 @@
 import pytest
+
 from fleet_simulator.login import Accepted, Challenged, Credentials, answer, challenge_response
 from fleet_simulator.tables import TrapError
 
@@ -62,7 +63,11 @@ def test_wrong_login_is_refused_in_the_versions_own_words(
 
 @pytest.mark.parametrize(
     ("challenge", "name", "password"),
-    [(CHALLENGE, b"admin", b"wrong"), (CHALLENGE, b"other", b"secret"), (None, b"admin", b"secret")],
+    [
+        (CHALLENGE, b"admin", b"wrong"),
+        (CHALLENGE, b"other", b"secret"),
+        (None, b"admin", b"secret"),
+    ],
 )
 def test_wrong_or_unasked_challenge_response_is_refused(
     challenge: bytes | None, name: bytes, password: bytes

@@ -1,4 +1,5 @@
 import pytest
+
 from fleet_simulator.query import compile_query
 from fleet_simulator.tables import TrapError
 

@@ -1,4 +1,5 @@
 import pytest
+
 from fleet_simulator.wire import (
     SentenceDecoder,
     WireError,

@@ -12,10 +12,11 @@ from fleet_simulator.login import Credentials
 from fleet_simulator.tables import Router
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable
 
     from fleet_simulator.clock import VirtualClock
-    from fleet_simulator.command import CommandReader
+    from fleet_simulator.command import Command, CommandReader
     from fleet_simulator.session import Session
 
 DEFAULT_MAX_SESSIONS: Final = 20
@@ -125,12 +126,13 @@ class Device:
             return True
         return False
 
-    def note_command(self, full_name: str) -> None:
+    def note_command(self, command: Command) -> None:
         """Count a command; names beyond a bound are counted together."""
-        commands = self.ledger.commands
-        if full_name not in commands and len(commands) >= _LEDGER_COMMANDS:
-            full_name = "(other)"
-        commands[full_name] += 1
+        _count(self.ledger.commands, command.full_name)
+
+    def note_refusal(self, command: Command) -> None:
+        """Count a command that the router answered with a trap of its own."""
+        _count(self.ledger.refusals, command.full_name)
 
     def forget(self) -> None:
         """Begin the ledger anew."""
@@ -152,3 +154,9 @@ class Device:
         """End all sessions without a word."""
         for session in tuple(self.sessions):
             session.abort()
+
+
+def _count(counts: Counter[str], name: str) -> None:
+    if name not in counts and len(counts) >= _LEDGER_COMMANDS:
+        name = "(other)"
+    counts[name] += 1

@@ -53,7 +53,7 @@ type Job = Generator[Step]
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a job may use: the router, its time, and where a write is announced.
+    """What a job may use: the router, its time, where writes and refusals are announced.
 
     `pad` enlarges a table (the fault "huge tables"), None leaves it as it is.
     """
@@ -61,6 +61,7 @@ class Context:
     router: Router
     now: Callable[[], float]
     changed: Callable[[], None]
+    refused: Callable[[Command], None]
     pad: Callable[[Sequence[Row]], Sequence[Row]] | None = None
 
 
@@ -78,6 +79,7 @@ def run(command: Command, tag: bytes | None, context: Context) -> Job:
         else:
             yield from _execute(command, tag, menu, context)
     except TrapError as error:
+        context.refused(command)
         yield trap(tag, error) + done(tag)
 
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 class DeviceLedger:
     """Counts of one device since the simulator started (or the ledger was reset).
 
-    A poll is an `/interface/print` that was answered completely, count-only excepted.
+    `commands` are those sent after login by path and name, `refusals` those that the router
+    (not a fault) answered with a trap. A poll is an `/interface/print` that was answered
+    completely, count-only excepted.
     """
 
     connections: int = 0
@@ -18,4 +20,5 @@ class DeviceLedger:
     polls: int = 0
     reboots: int = 0
     commands: Counter[str] = field(default_factory=Counter[str])
+    refusals: Counter[str] = field(default_factory=Counter[str])
     faults: Counter[str] = field(default_factory=Counter[str])

@@ -149,6 +149,11 @@ class Session(asyncio.Protocol):
 
     # The device's side
 
+    @property
+    def unsent_bytes(self) -> int:
+        """Bytes of replies that the client has not taken yet; bounded by one burst."""
+        return self._transport.get_write_buffer_size()
+
     def abort(self) -> None:
         """End the connection at once, dropping what was not sent."""
         self._transport.abort()
@@ -194,7 +199,7 @@ class Session(asyncio.Protocol):
 
     def _command(self, command: Command, tag: bytes | None) -> None:
         device = self._device
-        device.note_command(command.full_name)
+        device.note_command(command)
         pad: int | None = None
         struck: list[FaultRule] = []
         if device.command_rules:
@@ -233,13 +238,15 @@ class Session(asyncio.Protocol):
     def _context(self, pad: int | None) -> Context:
         device = self._device
         if pad is None:
-            return Context(device.router, device.clock.now, device.changed)
+            return Context(device.router, device.clock.now, device.changed, device.note_refusal)
         wanted = pad
 
         def enlarge(rows: Sequence[Row]) -> Sequence[Row]:
             return padded(rows, wanted)
 
-        return Context(device.router, device.clock.now, device.changed, enlarge)
+        return Context(
+            device.router, device.clock.now, device.changed, device.note_refusal, enlarge
+        )
 
     def _reboot(self, tag: bytes | None) -> Job:
         self._loop.call_soon(self._device.reboot, _REBOOT_SECONDS)
