@@ -41,6 +41,9 @@ verify-generated: generate ## Fail when a committed generated file differs
 bench: setup ## Measure the figures, print a table, write .bench/results.json (ONLY=poller for a part)
 	@PYTHONPATH=tests $(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
+pictures: setup ## Make the README's pictures from a running demo (needs a Chromium)
+	@$(BIN)/python tools/pictures.py
+
 lock: ## Pin all dependencies anew in requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url \
 	  --custom-compile-command "make lock" $(addprefix --no-emit-package ,fleet-contracts fleet-common fleet-poller fleet-writer fleet-firmware fleet-gateway fleet-simulator fleet-cli routerfleet-workspace) \
@@ -50,4 +53,4 @@ clean: ## Remove the environment, caches and the demo's data
 	@rm -rf $(VENV) .demo .bench .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test lint typecheck generate verify-generated bench lock clean
+.PHONY: help setup demo test lint typecheck generate verify-generated bench pictures lock clean
