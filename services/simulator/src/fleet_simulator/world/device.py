@@ -9,6 +9,8 @@ from fleet_simulator.world.interface import Interface
 from fleet_simulator.world.load import Load
 from fleet_simulator.world.personality import Board, Personality, Version
 
+_CONFIGURED_SECONDS = 40 * 86_400.0
+
 
 class Site(NamedTuple):
     """A tenant's place: its devices share its wireless stations and its time zone.
@@ -100,10 +102,15 @@ class Device:
         self.boots = Boots(seed)
         self.load = Load(seed, activity, personality.load)
         self.identity = name.encode()
-        self.last_change = started
+        self.last_change = self.configured
         self.channel = release.channel
         self.checked: float | None = None
         self.tables: dict[str, Table] | None = None
+
+    @property
+    def configured(self) -> float:
+        """Unix seconds when the router got its configuration, long before the simulation."""
+        return self.started - _CONFIGURED_SECONDS
 
     @property
     def tenant(self) -> str:

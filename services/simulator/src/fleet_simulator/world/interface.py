@@ -23,17 +23,21 @@ class Interface:
     """One interface. Rates are bytes per second of mean activity; sizes bytes per packet."""
 
     __slots__ = (
+        "_after",
         "_at_flap",
         "_boot",
         "_flap",
         "_flaps",
         "_frozen",
+        "_here",
+        "_index",
         "_lost",
         "_start",
         "activity",
         "band",
         "comment",
         "default_name",
+        "fixed",
         "flap_period",
         "index",
         "kind",
@@ -60,6 +64,7 @@ class Interface:
         self.index = index
         self.name = name
         self.default_name: bytes | None = None
+        self.fixed: dict[bytes, bytes] | None = None
         self.kind = kind
         self.role = role
         self.seed = seed
@@ -79,6 +84,7 @@ class Interface:
         # When the link last changed, as printed: it changes far more rarely than it is read.
         self.went_down: Printed | None = None
         self.went_up: Printed | None = None
+        self._index, self._here, self._after = -1, 0, mix(seed, 0)
         self._boot = math.nan
         self._start = (0.0, 0.0, 0.0)
         self._flap = NEVER
@@ -131,7 +137,7 @@ class Interface:
             self._begin(boot)
         position = self._position(now)
         start, rx0, tx0 = self._start
-        rx, tx = _bursts(self.seed, position / _BURST_SECONDS)
+        rx, tx = self._bursts(position / _BURST_SECONDS)
         steady = _STEADY * (position - start)
         burst = (1.0 - _STEADY) * _BURST_SECONDS
         return (
@@ -161,7 +167,7 @@ class Interface:
 
     def _begin(self, boot: float) -> None:
         position = self._position(boot)
-        rx, tx = _bursts(self.seed, position / _BURST_SECONDS)
+        rx, tx = self._bursts(position / _BURST_SECONDS)
         self._boot = boot
         self._start = (position, rx, tx)
         if self.flap_period:
@@ -179,6 +185,24 @@ class Interface:
                 position = down + (position - up) * (following - down) / (following - up)
         position -= self._lost
         return position if self._frozen is None else min(position, self._frozen)
+
+    def _bursts(self, position: float) -> tuple[float, float]:
+        """`noise.staircase` twice from the same two hashes: for what is received and sent.
+
+        The hashes are kept for the next reading, which is most often in this step or the next.
+        """
+        index = math.floor(position)
+        if index != self._index:
+            self._here = self._after if index == self._index + 1 else mix(self.seed, index)
+            self._after = mix(self.seed, index + 1)
+            self._index = index
+        here, after = self._here, self._after
+        part = position - index
+        rx, tx = (here >> 32) * _HIGH, (here & _LOW) * _HIGH
+        return (
+            index + rx + (1.0 + (after >> 32) * _HIGH - rx) * part,
+            index + tx + (1.0 + (after & _LOW) * _HIGH - tx) * part,
+        )
 
     def _flap_at(self, now: float) -> Flap:
         flap = self._flap
@@ -202,15 +226,3 @@ class Switched(NamedTuple):
     off: float
     on: float
     times: int
-
-
-def _bursts(seed: int, position: float) -> tuple[float, float]:
-    """`noise.staircase` twice from the same two hashes: for what is received and what is sent."""
-    index = math.floor(position)
-    here, after = mix(seed, index), mix(seed, index + 1)
-    part = position - index
-    rx, tx = (here >> 32) * _HIGH, (here & _LOW) * _HIGH
-    return (
-        index + rx + (1.0 + (after >> 32) * _HIGH - rx) * part,
-        index + tx + (1.0 + (after & _LOW) * _HIGH - tx) * part,
-    )

@@ -12,9 +12,6 @@ from fleet_simulator.world.formats import FALSE, TRUE, duration, item_id
 from fleet_simulator.world.items import positions, selector
 from fleet_simulator.world.menu import Action, MenuSpec
 
-_CONFIGURED = 40 * 86_400.0
-"""How long before the simulation began the routers were configured."""
-
 type Values = dict[bytes, bytes]
 type First = Callable[[Device], Sequence[Values]]
 type Derive = Callable[[Device, Values, Sequence[Values], float], Entry]
@@ -147,7 +144,7 @@ class WritableTable:
         entries: list[Entry] = []
         for number, values in enumerate(self._first(device), start=1):
             others = [entry.values for entry in entries]
-            entry = self._derive(device, values, others, device.started - _CONFIGURED)
+            entry = self._derive(device, values, others, device.configured)
             entries.append(Entry({b".id": item_id(number), **entry.values}, entry.expires))
         return Table(entries, len(entries) + 1)
 

@@ -31,6 +31,37 @@ def interface_row(
     running, downs, down, up = interface.link(now, boot)
     rx, tx = interface.counters(now, boot)
     rx_packet, tx_packet = rx // interface.rx_size, tx // interface.tx_size
+    row = {**(interface.fixed or _fixed(interface))}
+    if down is not None:
+        printed = interface.went_down
+        if printed is None or printed.moment != down:
+            printed = interface.went_down = Printed(down, date_time(down + offset, major))
+        row[b"last-link-down-time"] = printed.text
+    if interface.role is not Role.IDLE:
+        printed = interface.went_up
+        if printed is None or printed.moment != up:
+            printed = interface.went_up = Printed(up, date_time(up + offset, major))
+        row[b"last-link-up-time"] = printed.text
+    if rx or tx or downs:
+        bad = _BAD_ERROR_BYTES if interface.seed % 12 == 0 else _ERROR_BYTES
+        counters = _FORMAT % (
+            downs, rx, tx, rx_packet, tx_packet, rx / _DROP_BYTES, tx / _DROP_BYTES, rx / bad,
+            rx * _FAST_PATH, tx * _FAST_PATH, rx_packet * _FAST_PATH, tx_packet * _FAST_PATH,
+        )  # fmt: skip
+        row |= zip(_COUNTERS, counters.split(), strict=True)
+    else:
+        row |= _NOTHING
+    row[b"running"] = TRUE if running else FALSE
+    if interface.master is not None:
+        row[b"slave"] = TRUE
+    row[b"disabled"] = TRUE if interface.disabled else FALSE
+    if interface.comment is not None:
+        row[b"comment"] = interface.comment
+    return row
+
+
+def _fixed(interface: Interface) -> dict[bytes, bytes]:
+    """The beginning of the row, which only a new name changes; kept with the interface."""
     kind = interface.kind
     row = {b".id": item_id(interface.index), b"name": interface.name}
     if interface.default_name is not None:
@@ -42,34 +73,7 @@ def interface_row(
     if interface.default_name is not None:
         row[b"max-l2mtu"] = b"9578"
     row[b"mac-address"] = interface.mac
-    if down is not None:
-        printed = interface.went_down
-        if printed is None or printed.moment != down:
-            printed = interface.went_down = Printed(down, date_time(down + offset, major))
-        row[b"last-link-down-time"] = printed.text
-    if interface.role is not Role.IDLE:
-        printed = interface.went_up
-        if printed is None or printed.moment != up:
-            printed = interface.went_up = Printed(up, date_time(up + offset, major))
-        row[b"last-link-up-time"] = printed.text
-    bad = _BAD_ERROR_BYTES if interface.seed % 12 == 0 else _ERROR_BYTES
-    row |= zip(
-        _COUNTERS,
-        (
-            _FORMAT
-            % (
-                downs, rx, tx, rx_packet, tx_packet, rx / _DROP_BYTES, tx / _DROP_BYTES, rx / bad,
-                rx * _FAST_PATH, tx * _FAST_PATH, rx_packet * _FAST_PATH, tx_packet * _FAST_PATH,
-            )
-        ).split(),
-        strict=True,
-    )  # fmt: skip
-    row[b"running"] = TRUE if running else FALSE
-    if interface.master is not None:
-        row[b"slave"] = TRUE
-    row[b"disabled"] = TRUE if interface.disabled else FALSE
-    if interface.comment is not None:
-        row[b"comment"] = interface.comment
+    interface.fixed = row
     return row
 
 
@@ -81,6 +85,7 @@ _COUNTERS = (
 _FORMAT = b"%d %d %d %d %d %d 0 %d %d 0 %d %d %d %d"
 """One formatting and one split cost less than twelve formattings."""
 
+_NOTHING = dict.fromkeys(_COUNTERS, b"0")
 _RADIO_KINDS = frozenset({b"wlan", b"wifi", b"cap"})
 
 
@@ -155,6 +160,7 @@ def _rename(device: Device, interface: Interface, name: bytes) -> None:
                 if entry.values.get(key) == interface.name:
                     entry.values[key] = name
     interface.name = name
+    interface.fixed = None
 
 
 def _enable(device: Device, arguments: Mapping[bytes, bytes], now: float) -> CommandResult:

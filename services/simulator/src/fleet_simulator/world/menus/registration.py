@@ -78,7 +78,9 @@ def _wireless_row(device: Device, joined: Joined, now: float) -> Row:
     signal = station.signal(now)
     sent, received, _, _ = station.traffic(now)
     tx_packets, rx_packets = sent // 940, received // 310
+    retried = sent + sent // 8
     if v6(device):
+        retried &= _WRAP_32
         sent, received = sent & _WRAP_32, received & _WRAP_32
     quality = max(min(signal + 90, 45), 4)
     bits = mix(station.seed, int(now / 15))
@@ -96,7 +98,7 @@ def _wireless_row(device: Device, joined: Joined, now: float) -> Row:
         b"frames": b"%d,%d" % (tx_packets, rx_packets),
         b"frame-bytes": b"%d,%d" % (sent, received),
         b"hw-frames": b"%d,%d" % (tx_packets + tx_packets // 9, rx_packets),
-        b"hw-frame-bytes": b"%d,%d" % (sent + sent // 8 & _WRAP_32, received),
+        b"hw-frame-bytes": b"%d,%d" % (retried, received),
         b"tx-frames-timed-out": b"0",
         b"uptime": duration(now - station.joined),
         b"last-activity": duration_ms((bits >> 16 & 0x3FF) / 400.0),

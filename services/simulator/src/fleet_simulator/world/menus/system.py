@@ -62,6 +62,9 @@ def resource_rows(device: Device, now: float) -> Sequence[Row]:
     row[b"architecture-name"] = board.architecture.encode()
     row[b"board-name"] = board.board_name.encode()
     row[b"platform"] = b"MikroTik"
+    if v7(device):
+        changed = device.local(min(device.last_change, now))
+        row[b"last-config-change"] = date_time(changed, major)
     return [row]
 
 
