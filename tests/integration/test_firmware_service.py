@@ -23,8 +23,9 @@ from fleet_contracts.subjects import (
     stream_name,
     tenant_id,
 )
-from support.channel_host import Answer, ChannelHost, channel_host
+from fleet_simulator.upgrade_host import Answer, UpgradeHost, running_upgrade_host
 from support.nats import NatsServer
+from support.ports import free_port
 from support.processes import service_process
 from support.waiting import eventually
 
@@ -36,7 +37,7 @@ NOW_MS = int(time.time() * 1000)
 DURABLE = "firmware-checker"
 
 
-def settings(server: NatsServer, host: ChannelHost | None, **more: str) -> dict[str, str]:
+def settings(server: NatsServer, host: UpgradeHost | None, **more: str) -> dict[str, str]:
     base = {
         "FLEET_NATS__URL": server.url,
         "FLEET_NATS__REQUEST_TIMEOUT_SECONDS": "2",
@@ -119,18 +120,13 @@ async def all_answered(client: Client) -> None:
 
 
 @pytest.fixture
-async def host() -> AsyncIterator[ChannelHost]:
-    def prepare(host: ChannelHost) -> None:
-        host.offers(STABLE, "7.24.4")
-        host.offers("NEWESTa6.stable", "6.49.22")
-        host.offers("NEWESTa6.testing", "7.23.7")
-
-    async with channel_host(prepare) as running:
+async def host() -> AsyncIterator[UpgradeHost]:
+    async with running_upgrade_host(free_port()) as running:
         yield running
 
 
 async def test_events_are_answered_with_advice_of_their_own_slot(
-    nats_server: NatsServer, nats_client: Client, host: ChannelHost, tmp_path: Path
+    nats_server: NatsServer, nats_client: Client, host: UpgradeHost, tmp_path: Path
 ) -> None:
     await declare(nats_client)
     await publish_firmware(nats_client, "r1", "7.20.1")
@@ -155,14 +151,14 @@ async def test_events_are_answered_with_advice_of_their_own_slot(
         assert decoded.event.slot_unix_ms == NOW_MS
         assert decoded.event.observed_after_slot_ms > 0
         assert decoded.event.firmware_advice.latest_released_unix_seconds == 1_789_558_341
-        assert host.asked_for(STABLE) == 1
+        assert host.counts[STABLE] == 1
         assert await service.metric("fleet_firmware_advice_published_total{") == 7
         assert await service.metric("fleet_firmware_devices ") == 7
         assert await service.stop() == 0
 
 
 async def test_streams_are_left_exactly_as_their_owner_made_them(
-    nats_server: NatsServer, nats_client: Client, host: ChannelHost, tmp_path: Path
+    nats_server: NatsServer, nats_client: Client, host: UpgradeHost, tmp_path: Path
 ) -> None:
     async def config() -> bytes:
         answer = await nats_client.request(f"$JS.API.STREAM.INFO.{STREAM}", b"", timeout=5)
@@ -182,7 +178,7 @@ async def test_streams_are_left_exactly_as_their_owner_made_them(
 
 
 async def test_a_restart_repeats_nothing_and_goes_on(
-    nats_server: NatsServer, nats_client: Client, host: ChannelHost, tmp_path: Path
+    nats_server: NatsServer, nats_client: Client, host: UpgradeHost, tmp_path: Path
 ) -> None:
     await declare(nats_client)
 
@@ -206,11 +202,11 @@ async def test_a_restart_repeats_nothing_and_goes_on(
     assert await stored_advice(nats_client) == 2
     await run_once(NOW_MS + 1, "unchanged")
     assert await stored_advice(nats_client) == 2
-    assert host.asked_for(STABLE) == 2
+    assert host.counts[STABLE] == 2
 
 
 async def test_a_newer_channel_reaches_devices_without_a_new_event(
-    nats_server: NatsServer, nats_client: Client, host: ChannelHost, tmp_path: Path
+    nats_server: NatsServer, nats_client: Client, host: UpgradeHost, tmp_path: Path
 ) -> None:
     await declare(nats_client)
     await publish_firmware(nats_client, "r1", "7.20.1")
@@ -219,30 +215,30 @@ async def test_a_newer_channel_reaches_devices_without_a_new_event(
     with service_process(MODULE, quick, tmp_path) as service:
         await service.ready()
         await wait_for_verdict(nats_client, "r2", "up_to_date 7.24.4")
-        host.offers(STABLE, "7.24.5")
+        host.offer(STABLE, "7.24.5")
         await wait_for_verdict(nats_client, "r1", "upgrade_available 7.24.5")
         await wait_for_verdict(nats_client, "r2", "upgrade_available 7.24.5")
         decoded = await advice_of(nats_client, "r1")
         assert decoded is not None
         assert decoded.event.slot_unix_ms > NOW_MS
         assert await stored_advice(nats_client) == 4
-        assert any(request.get("if-none-match") == '"7.24.4"' for request in host.requests)
+        assert any("if-none-match" in request.headers for request in host.requests)
         assert await service.stop() == 0
 
 
 async def test_a_channel_that_cannot_be_read_delays_advice_and_loses_none(
-    nats_server: NatsServer, nats_client: Client, host: ChannelHost, tmp_path: Path
+    nats_server: NatsServer, nats_client: Client, host: UpgradeHost, tmp_path: Path
 ) -> None:
-    host.files[STABLE] = Answer(status=503)
+    host.answers[STABLE] = Answer(status=503)
     await declare(nats_client)
     await publish_firmware(nats_client, "r1", "7.20.1")
     quick = settings(nats_server, host, first_retry_seconds="0.2", retry_seconds="0.4")
     with service_process(MODULE, quick, tmp_path) as service:
         await service.ready()
-        await eventually(lambda: host.asked_for(STABLE), lambda asked: asked >= 3, what="retries")
+        await eventually(lambda: host.counts[STABLE], lambda asked: asked >= 3, what="retries")
         assert await verdict_of(nats_client, "r1") is None
         await all_answered(nats_client)
-        host.offers(STABLE, "7.24.4")
+        host.offer(STABLE, "7.24.4")
         await wait_for_verdict(nats_client, "r1", "upgrade_available 7.24.4")
         decoded = await advice_of(nats_client, "r1")
         assert decoded is not None
@@ -252,14 +248,14 @@ async def test_a_channel_that_cannot_be_read_delays_advice_and_loses_none(
 
 
 async def test_a_fetch_that_hangs_holds_up_neither_events_nor_the_end(
-    nats_server: NatsServer, nats_client: Client, host: ChannelHost, tmp_path: Path
+    nats_server: NatsServer, nats_client: Client, host: UpgradeHost, tmp_path: Path
 ) -> None:
-    host.files[STABLE] = Answer(stall=True)
+    host.answers[STABLE] = Answer(stall=True)
     await declare(nats_client)
     await publish_firmware(nats_client, "r1", "7.20.1")
     with service_process(MODULE, settings(nats_server, host), tmp_path) as service:
         await service.ready()
-        await eventually(lambda: host.asked_for(STABLE), lambda asked: asked == 1, what="the fetch")
+        await eventually(lambda: host.counts[STABLE], lambda asked: asked == 1, what="the fetch")
         await publish_firmware(nats_client, "r2", "nonsense")
         await wait_for_verdict(nats_client, "r2", "version_unknown")
         started = time.monotonic()
@@ -268,7 +264,7 @@ async def test_a_fetch_that_hangs_holds_up_neither_events_nor_the_end(
 
 
 async def test_a_poison_message_is_set_aside_once_and_the_rest_goes_on(
-    nats_server: NatsServer, nats_client: Client, host: ChannelHost, tmp_path: Path
+    nats_server: NatsServer, nats_client: Client, host: UpgradeHost, tmp_path: Path
 ) -> None:
     await declare(nats_client)
     js = nats_client.jetstream()  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
@@ -291,7 +287,7 @@ async def test_a_poison_message_is_set_aside_once_and_the_rest_goes_on(
 
 
 async def test_tenants_are_found_and_let_go_while_running(
-    nats_server: NatsServer, nats_client: Client, host: ChannelHost, tmp_path: Path
+    nats_server: NatsServer, nats_client: Client, host: UpgradeHost, tmp_path: Path
 ) -> None:
     await declare(nats_client)
     with service_process(MODULE, settings(nats_server, host), tmp_path) as service:
@@ -318,7 +314,7 @@ async def test_tenants_are_found_and_let_go_while_running(
 
 
 async def test_advice_that_the_stream_discarded_is_published_again(
-    nats_server: NatsServer, nats_client: Client, host: ChannelHost, tmp_path: Path
+    nats_server: NatsServer, nats_client: Client, host: UpgradeHost, tmp_path: Path
 ) -> None:
     await declare(nats_client)
     with service_process(MODULE, settings(nats_server, host), tmp_path) as service:
@@ -338,7 +334,7 @@ async def test_advice_that_the_stream_discarded_is_published_again(
 
 
 async def test_with_a_file_no_request_leaves_and_a_change_is_taken_up(
-    nats_server: NatsServer, nats_client: Client, host: ChannelHost, tmp_path: Path
+    nats_server: NatsServer, nats_client: Client, host: UpgradeHost, tmp_path: Path
 ) -> None:
     file = tmp_path / "channels.yaml"
     file.write_text("7: {stable: 7.20}\n", encoding="utf-8")
@@ -351,7 +347,7 @@ async def test_with_a_file_no_request_leaves_and_a_change_is_taken_up(
         file.write_text("7: {stable: 7.20.1}\n", encoding="utf-8")
         await wait_for_verdict(nats_client, "r1", "upgrade_available 7.20.1")
         assert await service.stop() == 0
-    assert host.requests == []
+    assert not host.requests
 
 
 async def test_a_bad_channel_file_refuses_to_start(nats_server: NatsServer, tmp_path: Path) -> None:
@@ -365,7 +361,7 @@ async def test_a_bad_channel_file_refuses_to_start(nats_server: NatsServer, tmp_
 
 
 async def test_a_broker_that_hangs_turns_health_red_and_nothing_is_lost(
-    nats_server: NatsServer, nats_client: Client, host: ChannelHost, tmp_path: Path
+    nats_server: NatsServer, nats_client: Client, host: UpgradeHost, tmp_path: Path
 ) -> None:
     await declare(nats_client)
     with service_process(MODULE, settings(nats_server, host), tmp_path) as service:
@@ -388,7 +384,7 @@ async def test_a_broker_that_hangs_turns_health_red_and_nothing_is_lost(
 
 
 async def test_it_ends_in_time_while_the_broker_hangs_or_was_never_there(
-    nats_server: NatsServer, nats_client: Client, host: ChannelHost, tmp_path: Path
+    nats_server: NatsServer, nats_client: Client, host: UpgradeHost, tmp_path: Path
 ) -> None:
     await declare(nats_client)
     with service_process(MODULE, settings(nats_server, host), tmp_path / "hangs") as service:
@@ -409,7 +405,7 @@ async def test_it_ends_in_time_while_the_broker_hangs_or_was_never_there(
 
 
 async def test_five_hundred_devices_are_restored_and_answered(
-    nats_server: NatsServer, nats_client: Client, host: ChannelHost, tmp_path: Path
+    nats_server: NatsServer, nats_client: Client, host: UpgradeHost, tmp_path: Path
 ) -> None:
     await declare(nats_client)
     for number in range(500):
@@ -424,5 +420,5 @@ async def test_five_hundred_devices_are_restored_and_answered(
         await eventually(advised, lambda found: len(found) == 500, what="500 devices advised")
         await all_answered(nats_client)
         assert await stored_advice(nats_client) == 500
-        assert host.asked_for(STABLE) == 1
+        assert host.counts[STABLE] == 1
         assert await service.stop() == 0
