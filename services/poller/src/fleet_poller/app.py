@@ -40,7 +40,11 @@ async def run(runtime: Runtime, settings: PollerSettings, metrics: PollerMetrics
     publisher = Publisher(client, _bounds(section), metrics)
     shard = Shard(_context(section, publisher, metrics, runtime))
     assignments = Assignments(
-        jetstream(client, settings.nats), TenantId(section.tenant), section.shard, metrics
+        client,
+        jetstream(client, settings.nats),
+        TenantId(section.tenant),
+        section.shard,
+        metrics,
     )
     runtime.health.register("polling", shard.why_unwell)
     runtime.health.register("publishing", publisher.why_unwell)

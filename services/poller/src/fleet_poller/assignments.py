@@ -10,6 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
+from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.kv import KeyValue
@@ -79,8 +80,14 @@ class Assignments:
     """Joins assignment and inventory, and hands the shard its devices on every change."""
 
     def __init__(
-        self, js: JetStreamContext, tenant: TenantId, shard: str, metrics: PollerMetrics
+        self,
+        client: Client,
+        js: JetStreamContext,
+        tenant: TenantId,
+        shard: str,
+        metrics: PollerMetrics,
     ) -> None:
+        self._client = client
         self._js = js
         self._tenant = tenant
         self._shard = shard
@@ -126,7 +133,7 @@ class Assignments:
         announced = False
         while True:
             try:
-                await watched.follow(await bind(self._js), self._wake.ring)
+                await self._follow_until_reconnected(watched, bind)
                 announced = False
             except (NatsError, TimeoutError, OSError) as error:
                 if not announced:
@@ -136,3 +143,20 @@ class Assignments:
                         extra={"tenant": self._tenant, "reason": repr(error)},
                     )
                 await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _follow_until_reconnected[RecordT: BaseModel](
+        self,
+        watched: Watched[RecordT],
+        bind: Callable[[JetStreamContext], Awaitable[KeyValue]],
+    ) -> None:
+        """One watch. A broker that restarts forgets it, and nothing would come any more."""
+        following = asyncio.create_task(watched.follow(await bind(self._js), self._wake.ring))
+        reconnects = self._client.stats["reconnects"]
+        try:
+            while not following.done() and self._client.stats["reconnects"] == reconnects:
+                await asyncio.wait([following], timeout=_RETRY_SECONDS)
+            if following.done():
+                following.result()
+        finally:
+            following.cancel()
+            await asyncio.wait([following])
