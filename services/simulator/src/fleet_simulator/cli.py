@@ -6,6 +6,7 @@ import resource
 import signal
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -16,6 +17,7 @@ import yaml
 from fleet_common.errors import ConfigurationError
 from fleet_common.logs import configure_logging
 from fleet_common.settings import LogSection
+from fleet_contracts.subjects import check_label
 from fleet_simulator.app import Options, run
 from fleet_simulator.device import DEFAULT_MAX_SESSIONS
 from fleet_simulator.faults import (
@@ -32,6 +34,15 @@ _FILES_PER_DEVICE: Final = 3
 _SPARE_FILES: Final = 256
 
 _log = logging.getLogger(__name__)
+
+
+class LogLevel(StrEnum):
+    """What is logged; each includes those below it."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
 
 
 def simulate(  # noqa: PLR0913 - one parameter for each option
@@ -109,17 +120,19 @@ def simulate(  # noqa: PLR0913 - one parameter for each option
     max_sessions: Annotated[
         int, typer.Option(min=1, max=1000, help="Sessions a device accepts at a time.")
     ] = DEFAULT_MAX_SESSIONS,
-    log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = "INFO",
+    log_level: Annotated[
+        LogLevel, typer.Option(help="How much goes to standard error, as JSON lines.")
+    ] = LogLevel.INFO,
 ) -> None:
     """Simulate MikroTik routers: RouterOS's binary API, one address and port for each device.
 
     Writes a fleet file that the pollers read and the credentials beside it, prints where the
     devices listen and serves until SIGINT or SIGTERM.
     """
-    configure_logging("simulator", LogSection.model_validate({"level": log_level}))
+    configure_logging("simulator", LogSection.model_validate({"level": log_level.value}))
     try:
         options = Options(
-            tenants=tuple(tenant or [f"tenant-{number}" for number in range(1, tenants + 1)]),
+            tenants=_tenant_names(tenant, tenants),
             devices=devices,
             places=PlacePlan(address_mode, tls, base_port, address, listen),
             seed=seed,
@@ -143,6 +156,13 @@ def simulate(  # noqa: PLR0913 - one parameter for each option
         if known is None or unknown is not None:
             raise
         raise _refused("; ".join(map(str, known.exceptions))) from group
+
+
+def _tenant_names(names: Sequence[str] | None, count: int) -> tuple[str, ...]:
+    """The names given, or made; ValueError for one that cannot be part of a subject."""
+    if not names:
+        return tuple(f"tenant-{number}" for number in range(1, count + 1))
+    return tuple(check_label(name, "--tenant") for name in names)
 
 
 def read_faults(values: Sequence[str]) -> tuple[FaultRule, ...]:
