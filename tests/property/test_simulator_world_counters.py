@@ -79,6 +79,9 @@ def test_before_and_after_a_scheduled_reboot_time_goes_on(seed: int, now: float)
     boot = router.booted(now)
     assert boot <= now
     assert router.booted(boot) == boot
+    following = router.next_boot(now)
+    assert router.booted(following - 0.01) == boot
+    assert router.booted(following) == following > now
     earlier = router.booted(boot - 0.01)
     assert earlier < boot
     assert counters(router, boot - 0.01)[0][b"rx-byte"] > counters(router, boot + 60)[0][b"rx-byte"]

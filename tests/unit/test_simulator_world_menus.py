@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from fleet_simulator.tables import Row
+from fleet_simulator.tables import Row, TrapError
 from fleet_simulator.world import PERSONALITIES, SimulatedRouter, build_router
 
 NOW = 1_795_000_000.0
@@ -281,6 +281,19 @@ def test_rebooting_by_command_restarts_the_clock() -> None:
     assert "reboot" in menu.commands
     menu.run("reboot", {}, NOW)
     assert router.booted(NOW + 5) == NOW
+
+
+def test_pings_are_answered_and_counted() -> None:
+    menu = built("router").menu("")
+    assert menu is not None
+    rows = menu.run("ping", {b"address": b"192.0.2.1", b"count": b"100"}, NOW).rows
+    assert [int(row[b"seq"]) for row in rows] == list(range(100))
+    answered = [row for row in rows if b"status" not in row]
+    assert int(rows[-1][b"received"]) == len(answered) > 90
+    assert all(re.fullmatch(rb"(\d+ms)?\d+us", row[b"time"]) for row in answered)
+    for wrong in ({b"count": b"3"}, {b"address": b"192.0.2.1", b"count": b"0"}):
+        with pytest.raises(TrapError):
+            menu.run("ping", wrong, NOW)
 
 
 def _undecodable(text: bytes) -> bool:

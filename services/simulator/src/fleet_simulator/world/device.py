@@ -136,6 +136,10 @@ class Device:
         """Unix seconds of the last boot at or before `now`."""
         return self.boots.last(now)
 
+    def next_boot(self, now: float) -> float:
+        """Unix seconds of the next scheduled reboot: whoever serves the router hangs up then."""
+        return self.boots.next(now)
+
     def reboot(self, now: float) -> None:
         """Restart: uptime and counters begin anew at `now`."""
         self.boots.reboot(now)

@@ -12,6 +12,8 @@ from fleet_simulator.world.formats import FALSE, TRUE, duration, item_id
 from fleet_simulator.world.items import positions, selector
 from fleet_simulator.world.menu import Action, MenuSpec
 
+_ENTRIES_MOST = 10_000
+
 type Values = dict[bytes, bytes]
 type First = Callable[[Device], Sequence[Values]]
 type Derive = Callable[[Device, Values, Sequence[Values], float], Entry]
@@ -74,6 +76,8 @@ class WritableTable:
             names = b" ".join(missing).decode()
             raise TrapError(f"missing value(s) of argument(s) {names}", 1)
         table = self._open(device, now)
+        if len(table.entries) >= _ENTRIES_MOST:
+            raise TrapError("failure: not enough memory")
         entry = self._derive(device, values, [each.values for each in table.entries], now)
         identity = item_id(table.next_id)
         table.next_id += 1

@@ -1,8 +1,8 @@
 """Netwatch, users, logs, IPsec, and other tables that clients ask for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from fleet_simulator.tables import Row
+from fleet_simulator.tables import CommandResult, Row, TrapError
 from fleet_simulator.world.device import Device
 from fleet_simulator.world.formats import FALSE, TRUE, boolean, date_time, item_id, number
 from fleet_simulator.world.menu import MenuSpec
@@ -12,6 +12,7 @@ from fleet_simulator.world.noise import between, mix, moment_of, recurrence
 _HOUR, _DAY = 3600.0, 86_400.0
 _WATCHED = ((b"1.1.1.1", b"internet"), (b"10.0.0.1", b"gateway"), (b"192.168.88.100", b"nas"))
 _OUTAGE_MOST = 900.0
+_ECHOES_MOST = 100
 
 
 def netwatch_rows(device: Device, now: float) -> Sequence[Row]:
@@ -157,7 +158,46 @@ def empty_rows(_device: Device, _now: float) -> Sequence[Row]:
     return []
 
 
+def ping(device: Device, arguments: Mapping[bytes, bytes], now: float) -> CommandResult:
+    """`count` echoes (1 when not given, at most 100), answered at once; one in 200 is lost."""
+    address, text = arguments.get(b"address", b""), arguments.get(b"count", b"1")
+    if not address:
+        raise TrapError("missing value(s) of argument(s) address", 1)
+    if not text.isdigit() or not 1 <= int(text) <= _ECHOES_MOST:
+        raise TrapError("invalid value for argument count", 1)
+    rows: list[Row] = []
+    times: list[int] = []
+    for place in range(int(text)):
+        bits = mix(device.seed ^ int.from_bytes(address[:8].ljust(8)), int(now) + place)
+        row = {b"seq": number(place), b"host": address}
+        if bits % 200:
+            times.append(400 + bits % 1800)
+            row |= {b"size": b"56", b"ttl": b"64", b"time": _microseconds(times[-1])}
+        else:
+            row |= {b"size": b"", b"ttl": b"", b"time": b"", b"status": b"timeout"}
+        lost = 100 - 100 * len(times) // (place + 1)
+        row |= {
+            b"sent": number(place + 1),
+            b"received": number(len(times)),
+            b"packet-loss": number(lost),
+        }
+        if times:
+            row |= {
+                b"min-rtt": _microseconds(min(times)),
+                b"avg-rtt": _microseconds(sum(times) // len(times)),
+                b"max-rtt": _microseconds(max(times)),
+            }
+        rows.append(row)
+    return CommandResult(rows)
+
+
+def _microseconds(value: int) -> bytes:
+    whole, part = divmod(value, 1000)
+    return b"%dms%dus" % (whole, part) if whole else b"%dus" % part
+
+
 MENUS = (
+    MenuSpec("", None, actions={"ping": ping}),
     MenuSpec("/tool/netwatch", netwatch_rows),
     MenuSpec("/user", user_rows),
     MenuSpec("/user/active", active_rows),
