@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
 from typing import Final
 
@@ -12,7 +11,12 @@ from fleet_common.broker import connect, jetstream
 from fleet_common.errors import ConfigurationError, FleetError
 from fleet_common.runtime import Runtime
 from fleet_writer.database import Database
-from fleet_writer.errors import DatabaseAwayError, DatabaseFullError, DatabaseReadOnlyError
+from fleet_writer.errors import (
+    DatabaseAwayError,
+    DatabaseFullError,
+    DatabaseReadOnlyError,
+    RefusedRowsError,
+)
 from fleet_writer.faults import DatabaseFault, Isolation, RejectionWindow
 from fleet_writer.maintenance import run_maintenance
 from fleet_writer.metrics import WriterMetrics
@@ -26,15 +30,10 @@ _log = logging.getLogger(__name__)
 
 SERVICE: Final = "writer"
 _FIRST_RETRY_SECONDS: Final = 0.25
-_GC_THRESHOLD: Final = (50_000, 20, 50)
 
 
 async def run(runtime: Runtime, settings: WriterSettings, metrics: WriterMetrics) -> None:
     """Write until told to stop. See fleet_common.runtime.run_service."""
-    # Rows are short-lived tuples without cycles: looking for cycles among them at the
-    # default pace takes 7 % of the time and finds none.
-    gc.freeze()
-    gc.set_threshold(*_GC_THRESHOLD)
     stopping = asyncio.create_task(runtime.stop.wait())
     working = asyncio.create_task(_work(runtime, settings, metrics))
     try:
@@ -109,6 +108,8 @@ class Retry:
         self._metrics.sessions.labels(type(error).__name__.removesuffix("Error")).inc()
         if isinstance(error, DatabaseAwayError | DatabaseFullError | DatabaseReadOnlyError):
             self._metrics.database_up.set(0)
+        if isinstance(error, RefusedRowsError):
+            return  # Isolation has said so; the next session knows what to look for
         if isinstance(error, DatabaseFullError | DatabaseReadOnlyError):
             self.fault.reason = str(error)
         _log.warning(

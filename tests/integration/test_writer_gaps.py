@@ -1,0 +1,121 @@
+"""What left the stream before it was stored is counted and recorded, never passed over."""
+
+from fleet_contracts.subjects import Kind
+from support.waiting import eventually
+from support.writer import MINUTE_MS, now_slot_ms, status_up
+from support.writer_fleet import Fleet
+
+
+async def _publish(fleet: Fleet, count: int) -> int:
+    first = now_slot_ms() - count * MINUTE_MS
+    for number in range(count - 1):
+        await fleet.publish("gw-1", Kind.STATUS, status_up(first + number * MINUTE_MS))
+    return await fleet.publish("gw-1", Kind.STATUS, status_up(first + count * MINUTE_MS))
+
+
+async def test_messages_discarded_while_the_writer_was_away_are_a_lost_range(
+    fleet: Fleet,
+) -> None:
+    await _publish(fleet, 5)
+    fleet.writer()
+    await fleet.stored(5)
+    await fleet.end()
+    await _publish(fleet, 10)
+    await fleet.js.purge_stream(fleet.stream, seq=9)  # keeps 9 and newer
+
+    writer = fleet.writer()
+    account = await fleet.stored(15)
+
+    assert (account["events_stored"], account["events_lost"]) == (12, 3)
+    assert account["events_unaccounted"] == 0
+    (lost,) = await fleet.rows("SELECT * FROM lost_ranges")
+    assert (lost["from_sequence"], lost["to_sequence"], lost["messages"]) == (6, 8, 3)
+    assert lost["reason"] == "discarded"
+    assert lost["after"] is not None
+    assert writer.value("fleet_writer_lost_messages_total", tenant="acme", reason="discarded") == 3
+
+
+async def test_everything_discarded_and_nothing_left_is_noticed_at_once(fleet: Fleet) -> None:
+    await _publish(fleet, 5)
+    await fleet.js.purge_stream(fleet.stream)
+    fleet.writer()
+
+    account = await fleet.stored(5)
+
+    assert (account["events_stored"], account["events_lost"]) == (0, 5)
+
+
+async def test_a_message_deleted_by_hand_is_a_lost_range_with_time_bounds(fleet: Fleet) -> None:
+    await _publish(fleet, 5)
+    await fleet.js.delete_msg(fleet.stream, 3)
+    fleet.writer()
+
+    account = await fleet.stored(5)
+
+    assert (account["events_stored"], account["events_lost"]) == (4, 1)
+    (lost,) = await fleet.rows("SELECT * FROM lost_ranges")
+    assert (lost["from_sequence"], lost["to_sequence"], lost["reason"]) == (3, 3, "deleted")
+    assert lost["after"] < lost["before"]
+
+
+async def test_a_stream_made_anew_starts_a_new_position(fleet: Fleet) -> None:
+    await _publish(fleet, 5)
+    fleet.writer()
+    await fleet.stored(5)
+
+    await fleet.js.delete_stream(fleet.stream)
+    await fleet.declare()
+    await fleet.publish("gw-2", Kind.STATUS, status_up(now_slot_ms()))
+
+    accounts = await eventually(
+        fleet.lineages,
+        lambda rows: len(rows) == 2 and rows[1]["events_stored"] == 1,
+        what="the new stream's event is stored",
+    )
+    assert [row["last_sequence"] for row in accounts] == [5, 1]
+    assert await fleet.value("SELECT count(*) FROM device_status_samples") == 6
+
+
+async def test_a_stream_made_anew_while_the_writer_was_away_is_read_from_its_start(
+    fleet: Fleet,
+) -> None:
+    await _publish(fleet, 5)
+    fleet.writer()
+    await fleet.stored(5)
+    await fleet.end()
+    await fleet.js.delete_stream(fleet.stream)
+    await fleet.declare()
+    for number in range(7):
+        slot = now_slot_ms() - number * MINUTE_MS
+        await fleet.publish("gw-2", Kind.STATUS, status_up(slot))
+
+    fleet.writer()
+
+    accounts = await eventually(
+        fleet.lineages,
+        lambda rows: len(rows) == 2 and rows[1]["events_stored"] == 7,
+        what="all seven of the new stream",
+    )
+    assert accounts[1]["events_lost"] == 0
+
+
+async def test_a_broker_that_lost_its_newest_messages_starts_a_new_generation(
+    fleet: Fleet,
+) -> None:
+    """The stored position is beyond the stream's end: its numbers will come again."""
+    await _publish(fleet, 5)
+    fleet.writer()
+    await fleet.stored(5)
+    await fleet.end()
+    await fleet.rows("UPDATE stream_positions SET last_sequence = 9 RETURNING id")
+
+    await fleet.publish("gw-2", Kind.STATUS, status_up(now_slot_ms()))
+    fleet.writer()
+
+    accounts = await eventually(
+        fleet.lineages,
+        lambda rows: len(rows) == 2 and rows[1]["last_sequence"] == 6,
+        what="the stream is read again from its start",
+    )
+    assert (accounts[1]["generation"], accounts[1]["rows_duplicate"]) == (1, 5)
+    assert await fleet.value("SELECT count(*) FROM device_status_samples") == 6
