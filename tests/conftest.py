@@ -1,3 +1,3 @@
 """Fixtures every test may use; each lives in tests/support with its own docstring."""
 
-pytest_plugins = ["support.nats", "support.simulator", "support.postgres"]
+pytest_plugins = ["support.nats", "support.simulator", "support.postgres", "support.writer_fleet"]
