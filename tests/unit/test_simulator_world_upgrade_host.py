@@ -126,7 +126,7 @@ async def test_a_stalled_file_keeps_the_client_waiting_and_others_not(host: Upgr
 
 async def test_what_is_not_http_is_cut(host: UpgradeHost) -> None:
     port = int(host.base_url.split(":")[2].partition("/")[0])
-    for nonsense in (b"\r\n\r\n", b"x" * 40_000, b"GET\r\n\r\n"):
+    for nonsense in (b"\r\n\r\n", b"x" * 40_000, b"GET\r\n\r\n", b"GET / SPDY/3\r\n\r\n"):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(nonsense)
         try:

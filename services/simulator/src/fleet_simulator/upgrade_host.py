@@ -34,8 +34,10 @@ _HEAD_BYTES_MOST: Final = 16_384
 _REQUESTS_KEPT: Final = 1000
 _CONNECTIONS_MOST: Final = 128
 _IDLE_SECONDS: Final = 30.0
+_CLOSE_SECONDS: Final = 5.0
 _STALL_SECONDS: Final = 300.0
 _OTHER: Final = "other"
+_METHODS: Final = frozenset({"GET", "HEAD"})
 
 _CHANNELS: Final = {
     "NEWESTa7.stable": ("7.24.4", 1_789_558_341),
@@ -131,6 +133,8 @@ async def running_upgrade_host(port: int, host: str = "127.0.0.1") -> AsyncGener
     finally:
         server.close()
         await listener.close()
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await server.wait_closed()
 
 
 class _Listener:
@@ -164,7 +168,7 @@ class _Listener:
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks, timeout=5)
+            await asyncio.wait(tasks, timeout=_CLOSE_SECONDS)
 
     async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         async with asyncio.timeout(_IDLE_SECONDS):
@@ -185,17 +189,23 @@ class _Listener:
         writer.write(_response(request, answer))
         async with asyncio.timeout(_IDLE_SECONDS):
             await writer.drain()
-        return request.headers.get("connection", "").lower() != "close"
+        # A body that came with another method was not read: nothing can follow it.
+        readable = request.method in _METHODS
+        return readable and request.headers.get("connection", "").lower() != "close"
 
 
 def _parse(head: bytes) -> Request:
     """The request of an HTTP head. Raises ValueError when it is none."""
     first, *lines = head.decode("latin-1").split("\r\n")
-    method, target, _version = first.split(" ")
+    method, target, version = first.split(" ")
+    if not version.startswith("HTTP/1."):
+        raise ValueError(f"not HTTP/1: {version!r}")
     headers = {
         name.strip().lower(): value.strip()
         for name, _, value in (line.partition(":") for line in lines if line)
     }
+    if version == "HTTP/1.0":
+        headers.setdefault("connection", "close")
     url = urlsplit(target)
     path = unquote(url.path)
     # A path outside /routeros/ keeps its slash, so that it can name no file.
@@ -206,7 +216,7 @@ def _parse(head: bytes) -> Request:
 def _response(request: Request, answer: Answer) -> bytes:
     status, body = answer.status, answer.body
     headers = [f"Date: {formatdate(usegmt=True)}", "Server: nginx"]
-    if request.method not in {"GET", "HEAD"}:
+    if request.method not in _METHODS:
         status, body = HTTPStatus.METHOD_NOT_ALLOWED, b""
     elif status == HTTPStatus.OK:
         headers.append(f"ETag: {answer.etag}")

@@ -13,7 +13,9 @@ from fleet_simulator.world.personality import Role
 from fleet_simulator.world.written import truth
 
 _FAST_PATH = 0.96
+_DAY = 86_400.0
 _ERROR_BYTES, _BAD_ERROR_BYTES = 4e11, 3e8
+"""Bytes per error: on a good cable, and on a bad one, whose link breaks every day, too."""
 _DROP_BYTES = 9e10
 
 
@@ -43,7 +45,7 @@ def interface_row(
             printed = interface.went_up = Printed(up, date_time(up + offset, major))
         row[b"last-link-up-time"] = printed.text
     if rx or tx or downs:
-        bad = _BAD_ERROR_BYTES if interface.seed % 12 == 0 else _ERROR_BYTES
+        bad = _BAD_ERROR_BYTES if 0.0 < interface.flap_period < _DAY else _ERROR_BYTES
         counters = _FORMAT % (
             downs, rx, tx, rx_packet, tx_packet, rx / _DROP_BYTES, tx / _DROP_BYTES, rx / bad,
             rx * _FAST_PATH, tx * _FAST_PATH, rx_packet * _FAST_PATH, tx_packet * _FAST_PATH,
