@@ -158,6 +158,12 @@ class Channel:
         for entry in entries:
             observe(max(0.0, now - entry.published_unix))
 
+    def announce(self, frame: bytes) -> None:
+        """Write a frame of the gateway's own to the members, after all that is pending."""
+        self.flush()
+        if self.members:
+            self._write(http_chunk(frame))
+
     def join(self, member: Member) -> None:
         """Let a client in: now when nothing is pending, else right after the next flush."""
         if self._scheduled and (self._pending or self._latest):

@@ -20,7 +20,7 @@ from fleet_gateway.frames import control_frame, http_chunk, retry_frame
 from fleet_gateway.hub import Hub
 from fleet_gateway.log import Standing, TenantLog
 from fleet_gateway.positions import Mark, Vector
-from fleet_gateway.replay import Replayer, ReplayFailedError
+from fleet_gateway.replay import ReplayFailedError, Replays
 from fleet_gateway.selection import ChannelKey, coalesce
 from fleet_gateway.telemetry import GatewayMetrics
 
@@ -82,7 +82,7 @@ class ClientContext:
     """What all clients share."""
 
     hub: Hub
-    replayer: Replayer
+    replayer: Replays
     limits: ClientLimits
     metrics: GatewayMetrics
 
@@ -123,7 +123,8 @@ class Client:
     async def serve(self, send: Send) -> None:
         """Run the response's body from its first byte to its last."""
         self._send = send
-        self._hub.enter(self)
+        if self.ended is None:  # the connection may be lost already
+            self._hub.enter(self)
         try:
             await self._write(retry_frame(self._context.limits.retry_milliseconds))
             while self.ended is None:
@@ -153,10 +154,12 @@ class Client:
 
     def deliver(self, chunk: bytes) -> None:
         """Write live bytes; a client too far behind is cut."""
-        self._outlet.write(chunk)
-        self._written += len(chunk)
+        # Before the write: one chunk, however large, makes nobody slow.
         if self._outlet.buffered() > self._context.limits.max_backlog_bytes:
             self.end("slow")
+            return
+        self._outlet.write(chunk)
+        self._written += len(chunk)
 
     def admit(self) -> bool:
         """Write what is in the rings after the position; from now on the channel delivers."""

@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from fleet_contracts.subjects import TenantId
+from fleet_contracts.subjects import DeviceId, TenantId
 from fleet_gateway.channel import Channel, Delivery, Member
 from fleet_gateway.entries import Entry
+from fleet_gateway.frames import control_frame
 from fleet_gateway.log import RingLimits, TenantLog
 from fleet_gateway.selection import ChannelKey, Selection
 
@@ -71,6 +72,15 @@ class Hub:
         """The next message of a tenant was no valid event."""
         self.logs[tenant].skip(seq)
         self._metrics.rejected.labels(tenant).inc()
+
+    def forget(self, tenant: TenantId, device: DeviceId) -> None:
+        """A device left the fleet long ago; clients that follow live are told."""
+        self.logs[tenant].state.forget(device)
+        frame = control_frame("gone", {"tenant": tenant, "device": device})
+        for channel in list(self._by_tenant[tenant]):
+            devices = channel.key.selection.devices
+            if devices is None or device in devices:
+                channel.announce(frame)
 
     # What clients call.
 

@@ -25,6 +25,7 @@ from fleet_gateway.telemetry import GatewayMetrics
 _log = logging.getLogger(__name__)
 
 _RETRY_SECONDS: Final = 0.5
+_GONE_SECONDS: Final = 3600.0
 _REPORT_REJECTED_SECONDS: Final = 10.0
 
 
@@ -168,6 +169,11 @@ class Ingest:
             self._progress.moved_at = time.monotonic()
         self._progress.stream_last_seq = last_seq
         self._metrics.ingest_lag.labels(self.tenant).set(self._progress.lag)
+        if same:
+            state = self._hub.logs[self.tenant].state
+            for device in state.gone(info.state.first_seq, time.time() - _GONE_SECONDS):
+                _log.info("device is gone", extra={"tenant": self.tenant, "device": device})
+                self._hub.forget(self.tenant, device)
 
     def why_unwell(self, limit_seconds: float) -> str | None:
         """None while events are taken as they come, else what stands still."""

@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Protocol
 
 from nats.aio.client import Client as NatsClient
 from nats.aio.msg import Msg
@@ -44,6 +44,14 @@ class Batch:
 
     entries: Sequence[Entry]
     through: int
+
+
+class Replays(Protocol):
+    """Reads back from a tenant's stream."""
+
+    async def read(self, tenant: TenantId, epoch: str, after: int, through: int) -> Batch:
+        """See Replayer.read."""
+        ...
 
 
 class Replayer:

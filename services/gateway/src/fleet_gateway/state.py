@@ -62,6 +62,22 @@ class FleetState:
         """Drop a device that the stream no longer knows."""
         del self._devices[device]
 
+    def gone(self, first_seq: int, published_before_unix: float) -> list[DeviceId]:
+        """Devices without a status on the stream, which begins at `first_seq` now.
+
+        A status comes with every poll. The time keeps a device whose stream holds less than
+        one poll's worth of events.
+        """
+        return [
+            device
+            for device, state in self._devices.items()
+            if all(
+                entry.published_unix < published_before_unix
+                and (entry.seq < first_seq or entry.kind is not Kind.STATUS)
+                for entry in state.latest.values()
+            )
+        ]
+
     def device(self, device: DeviceId) -> DeviceState | None:
         """One device, or None when it never sent an event."""
         return self._devices.get(device)

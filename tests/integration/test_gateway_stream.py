@@ -1,0 +1,392 @@
+"""The event stream end to end: a real nats-server, the gateway's process, HTTP clients."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import nats
+import pytest
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from nats.js.api import StreamConfig
+
+from fleet_contracts.codec import encode
+from fleet_contracts.subjects import Kind, tenant_id
+from support.gateway import (
+    Frame,
+    GatewayProcess,
+    Router,
+    SseClient,
+    declare,
+    publish,
+    running_gateway,
+    sse,
+)
+from support.nats import NatsServer
+from support.waiting import eventually
+
+NORTH = tenant_id("north")
+EDGE = Router(NORTH, 0)
+CORE = Router(NORTH, 1)
+
+
+@dataclass
+class Site:
+    """A broker with the stream of tenant north, and connections to it."""
+
+    server: NatsServer
+    client: Client
+    js: JetStreamContext
+    directory: Path
+
+    async def statuses(self, router: Router, start: int, count: int) -> list[int]:
+        """Publish `count` polls' statuses; returns their sequences."""
+        sequences: list[int] = []
+        for number in range(start, start + count):
+            poll = router.poll(number)
+            sequences += await publish(self.js, router, {Kind.STATUS: poll[Kind.STATUS]})
+        return sequences
+
+    def gateway(self, **settings: str) -> contextlib.AbstractAsyncContextManager[GatewayProcess]:
+        return running_gateway(self.server, self.directory / "gateway", **settings)
+
+
+@pytest.fixture
+async def site(nats_server: NatsServer, tmp_path: Path) -> AsyncGenerator[Site]:
+    async with asyncio.timeout(10):
+        client = await nats.connect(nats_server.url, max_reconnect_attempts=-1)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+    js = client.jetstream()  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+    await declare(js, "north")
+    yield Site(nats_server, client, js, tmp_path)
+    async with asyncio.timeout(10):
+        await client.close()
+
+
+async def metric(gateway: GatewayProcess, name: str) -> float:
+    """The sum of a metric's samples."""
+    async with httpx.AsyncClient() as http:
+        text = (await http.get(f"{gateway.admin_url}/metrics")).text
+    return sum(
+        float(line.rsplit(" ", 1)[1])
+        for line in text.splitlines()
+        if line.startswith((f"{name} ", f"{name}{{"))
+    )
+
+
+async def head(gateway: GatewayProcess, tenant: str = "north") -> int:
+    async with httpx.AsyncClient() as http:
+        body = (await http.get(f"{gateway.url}/api/v1/tenants")).json()
+    [position] = [t["position"] for t in body["tenants"] if t["tenant"] == tenant]
+    return int(position.split(":")[1])
+
+
+async def reach(gateway: GatewayProcess, seq: int) -> None:
+    await eventually(lambda: head(gateway), lambda now: now >= seq, what=f"head {seq}")
+
+
+def sequences(frames: list[Frame]) -> list[int]:
+    return [frame.sequence for frame in frames]
+
+
+async def test_a_new_client_gets_the_whole_state_then_every_event_in_order(site: Site) -> None:
+    await publish(site.js, EDGE, EDGE.facts())
+    for at in range(3):
+        await publish(site.js, EDGE, EDGE.poll(at))
+    await publish(site.js, CORE, CORE.poll(0))
+    async with site.gateway() as gateway, sse(gateway.url) as client:
+        *snapshots, end = (await client.until("snapshot-end"))[-3:]
+        assert {frame.data["device"] for frame in snapshots} == {EDGE.name, CORE.name}
+        [edge] = [f.data["events"] for f in snapshots if f.data["device"] == EDGE.name]
+        assert set(edge) == {kind.value for kind in Kind}
+        assert edge["status"]["slot_unix_ms"] == EDGE.poll(2)[Kind.STATUS].slot_unix_ms
+        assert edge["interfaces"]["interfaces"]["interfaces"][0]["rx_bytes_total"] > 0
+        assert end.data == {"tenants": ["north"], "devices": 2}
+        sent = await site.statuses(EDGE, 10, 5)
+        frames = await client.events(5)
+    assert sequences(frames) == sent == list(range(end.sequence + 1, end.sequence + 6))
+    assert frames[0].event == "status"
+    assert frames[0].data["device"] == EDGE.name
+    assert client.parser.retry == 2000
+
+
+async def test_a_client_resumes_exactly_after_the_gateway_was_killed(site: Site) -> None:
+    await site.statuses(EDGE, 0, 1)
+    gateway = GatewayProcess(site.server, site.directory / "gateway")
+    gateway.start()
+    await gateway.wait_ready()
+    async with sse(gateway.url) as client:
+        await client.until("snapshot-end")
+        await site.statuses(EDGE, 1, 3)
+        last = (await client.events(2))[-1]
+        gateway.kill()
+    sent = await site.statuses(EDGE, 10, 4)
+    gateway.start()
+    try:
+        await gateway.wait_ready()
+        async with sse(gateway.url, last_event_id=last.id) as client:
+            frames = await client.events(5)
+            assert client.parser.last_id == frames[-1].id
+    finally:
+        gateway.kill()
+    assert sequences(frames) == [last.sequence + 1, *sent]
+
+
+async def test_a_position_behind_the_ring_is_replayed_from_the_stream(site: Site) -> None:
+    async with site.gateway(RING_ENTRIES="5") as gateway:
+        sent = [*await site.statuses(EDGE, 0, 30), *await site.statuses(CORE, 0, 30)]
+        await reach(gateway, sent[-1])
+        async with sse(gateway.url, last_event_id="3") as client:
+            frames = await client.events(57)
+            assert sequences(frames) == sent[3:]
+            assert await site.statuses(CORE, 40, 1) == sequences(await client.events(1))
+        async with sse(gateway.url, f"?device={CORE.name}", last_event_id="north:3") as client:
+            frames = await client.events(31)
+        assert sequences(frames) == [*sent[30:], sent[-1] + 1]
+        assert await metric(gateway, "fleet_gateway_resumes_total") == 2
+        assert await metric(gateway, "fleet_gateway_resets_total") == 0
+
+
+async def test_a_discarded_position_gets_a_reset_and_a_fresh_snapshot(site: Site) -> None:
+    async with site.gateway(RING_ENTRIES="5") as gateway:
+        sent = await site.statuses(EDGE, 0, 30)
+        await reach(gateway, sent[-1])
+        await site.js.purge_stream("FLEET_north", keep=10)
+        async with sse(gateway.url, last_event_id="north:3") as client:
+            reset, snapshot, end = (await client.until("snapshot-end"))[-3:]
+            assert reset.event == "reset"
+            assert (reset.data["tenant"], reset.data["reason"]) == ("north", "discarded")
+            latest = snapshot.data["events"]["status"]["slot_unix_ms"]
+            assert latest == EDGE.poll(29)[Kind.STATUS].slot_unix_ms
+            assert end.sequence == sent[-1]
+            assert sequences(await _after(site, client)) == [sent[-1] + 1]
+        async with sse(gateway.url, last_event_id="north:21") as client:
+            assert sequences(await client.events(9)) == sent[21:]
+
+
+async def _after(site: Site, client: SseClient) -> list[Frame]:
+    await site.statuses(EDGE, 500, 1)
+    return await client.events(1)
+
+
+async def test_a_stream_made_anew_resets_connected_and_returning_clients(site: Site) -> None:
+    async with site.gateway() as gateway, sse(gateway.url) as client:
+        await client.until("snapshot-end")
+        await site.statuses(EDGE, 0, 20)
+        last = (await client.events(20))[-1]
+        await site.js.delete_stream("FLEET_north")
+        await declare(site.js, "north")
+        # Beyond the old position: only the epoch tells the two streams apart.
+        sent = await site.statuses(CORE, 0, 25)
+        frames = await client.until("reset", 15)
+        assert frames[-1].data["reason"] == "recreated"
+        *snapshot, end = await client.until("snapshot-end")
+        assert {f.data["device"] for f in snapshot if f.event == "snapshot"} <= {CORE.name}
+        rest = sent[end.sequence :]
+        assert sequences(await client.events(len(rest))) == rest
+        async with sse(gateway.url, last_event_id=last.id) as returning:
+            reset = (await returning.until("reset"))[-1]
+            assert reset.data["reason"] == "recreated"
+            assert (await returning.until("snapshot-end"))[-1].sequence == 25
+
+
+async def test_a_broker_restart_leaves_neither_hole_nor_double(site: Site) -> None:
+    async with site.gateway() as gateway, sse(gateway.url) as client:
+        await client.until("snapshot-end")
+        before = await site.statuses(EDGE, 0, 5)
+        site.server.restart()
+        await eventually(lambda: site.client.stats["reconnects"], bool, what="reconnected")
+        after = await site.statuses(EDGE, 100, 5)
+        assert sequences(await client.events(10, 20)) == [*before, *after]
+
+
+async def test_events_trimmed_unread_while_the_broker_was_away_cause_a_reset(site: Site) -> None:
+    async with site.gateway() as gateway, sse(gateway.url) as client:
+        await client.until("snapshot-end")
+        await site.statuses(EDGE, 0, 3)
+        await client.events(3)
+        site.server.kill()
+        # A second process for the same data on another port: the gateway cannot see it.
+        elsewhere = NatsServer(site.server.directory)
+        elsewhere.start()
+        other = await nats.connect(elsewhere.url)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+        js = other.jetstream()  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+        for number in range(10):
+            await publish(js, CORE, {Kind.STATUS: CORE.poll(number)[Kind.STATUS]})
+        await js.purge_stream("FLEET_north", keep=2)
+        await other.close()
+        elsewhere.stop()
+        site.server.start()
+        reset = (await client.until("reset", 20))[-1]
+        assert reset.data["reason"] == "discarded"
+        assert (await client.until("snapshot-end"))[-1].sequence == 13
+
+
+async def test_a_malformed_event_is_counted_and_skipped(site: Site) -> None:
+    await site.js.publish("fleet.north.edge-000.status", b"not an event")
+    async with site.gateway() as gateway, sse(gateway.url) as client:
+        await client.until("snapshot-end")
+        await site.js.publish("fleet.north.edge-000.status", b"\xff\xff")
+        health = encode(EDGE.poll(0)[Kind.HEALTH])
+        await site.js.publish("fleet.north.edge-000.status", health)
+        await site.js.publish("fleet.north.edge-000.nonsense", health)
+        [good] = await site.statuses(EDGE, 0, 1)
+        assert sequences(await client.events(1)) == [good]
+        # Its position passed over the bad ones, and a resume from before them works.
+        async with sse(gateway.url, last_event_id="north:1") as returning:
+            assert sequences(await returning.events(1)) == [good]
+        assert await metric(gateway, "fleet_gateway_rejected_events_total") == 3
+
+
+async def test_tenants_found_later_reach_connected_clients_with_vector_ids(site: Site) -> None:
+    await publish(site.js, EDGE, EDGE.poll(0))
+    async with site.gateway() as gateway, sse(gateway.url) as client:
+        await client.until("snapshot-end")
+        await declare(site.js, "south")
+        south = Router(tenant_id("south"), 7)
+        await publish(site.js, south, south.poll(0))
+        end = (await client.until("snapshot-end"))[-1]
+        assert end.data["tenants"] == ["south"]
+        await site.statuses(EDGE, 5, 1)
+        # The state of a stream found while it is being filled may be empty: then they are live.
+        frames = await client.until("status")
+        while frames[-1].data["tenant"] != "north":
+            frames = await client.until("status")
+        position = frames[-1].id
+        assert [part.split(":")[0] for part in position.split(",")] == ["north", "south"]
+        await publish(site.js, south, {Kind.STATUS: south.poll(9)[Kind.STATUS]})
+        [edge] = await site.statuses(EDGE, 6, 1)
+        async with sse(gateway.url, last_event_id=position) as returning:
+            seen: list[tuple[str, int]] = []
+            while ("north", 6) not in seen or ("south", 9) not in seen:
+                for frame in await returning.events(1):
+                    at = round((frame.data["slot_unix_ms"] - 1_780_000_000_000) / 1000)
+                    seen.append((frame.data["tenant"], at))
+            assert edge
+            assert len(seen) == len(set(seen))
+        assert await metric(gateway, "fleet_gateway_resets_total") == 0
+
+
+async def test_filters_choose_tenants_kinds_and_devices(site: Site) -> None:
+    await publish(site.js, EDGE, EDGE.poll(0))
+    await publish(site.js, CORE, CORE.poll(0))
+    query = f"?tenant=north&device={CORE.name}&kind=health&kind=status"
+    async with site.gateway() as gateway, sse(gateway.url, query) as client:
+        [snapshot, _] = (await client.until("snapshot-end"))[-2:]
+        assert set(snapshot.data["events"]) == {"health", "status"}
+        await publish(site.js, EDGE, EDGE.poll(1))
+        await publish(site.js, CORE, CORE.poll(1))
+        frames = await client.events(2)
+        assert [(f.data["device"], f.event) for f in frames] == [
+            (CORE.name, "status"),
+            (CORE.name, "health"),
+        ]
+
+
+async def test_coalescing_sends_the_latest_of_each_device_and_kind_in_a_window(site: Site) -> None:
+    await publish(site.js, EDGE, EDGE.poll(0))
+    async with site.gateway() as gateway, sse(gateway.url, "?coalesce=1s") as client:
+        await client.until("snapshot-end")
+        sent = await site.statuses(EDGE, 1, 40)
+        [core] = await site.statuses(CORE, 1, 1)
+        seen = [(await client.events(1))[0]]
+        while seen[-1].sequence < core:
+            seen += await client.events(1)
+        assert len(seen) < 10, [frame.id for frame in seen]
+        assert sent[-1] in sequences(seen)
+        assert sequences(seen) == sorted(sequences(seen))
+
+
+async def test_heartbeats_move_the_position_of_a_filtered_client(site: Site) -> None:
+    await publish(site.js, EDGE, EDGE.poll(0))
+    settings = {"HEARTBEAT_SECONDS": "0.2", "RING_ENTRIES": "2"}
+    async with site.gateway(**settings) as gateway, sse(gateway.url, "?kind=firmware") as client:
+        await client.until("snapshot-end")
+        sent = await site.statuses(EDGE, 1, 20)
+        async with asyncio.timeout(10):
+            while True:
+                frame = await client.next()
+                assert frame.event == ""
+                assert frame.comment == "heartbeat"
+                if frame.sequence == sent[-1]:
+                    break
+
+
+async def test_a_client_that_does_not_read_is_cut_and_the_others_are_not(site: Site) -> None:
+    big = Router(NORTH, 2, interface_count=400)
+    async with site.gateway(FLUSH_MILLISECONDS="0") as gateway, sse(gateway.url) as reading:
+        await reading.until("snapshot-end")
+        with socket.create_connection(("127.0.0.1", gateway.port)) as sleeper:
+            sleeper.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sleeper.sendall(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await eventually(lambda: metric(gateway, "fleet_gateway_clients"), lambda n: n == 2)
+            seen = asyncio.create_task(reading.events(40, 30))
+            sent: list[int] = []
+            for number in range(40):
+                poll = big.poll(number)
+                sent += await publish(site.js, big, {Kind.INTERFACES: poll[Kind.INTERFACES]})
+            assert sequences(await seen) == sent
+            await eventually(lambda: metric(gateway, "fleet_gateway_clients"), lambda n: n == 1)
+        assert await metric(gateway, 'fleet_gateway_ended_clients_total{reason="slow"}') == 1
+
+
+async def test_a_client_that_goes_away_leaves_nothing_behind(site: Site) -> None:
+    async with site.gateway() as gateway:
+        for _ in range(20):
+            with socket.create_connection(("127.0.0.1", gateway.port)) as sock:
+                sock.sendall(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                sock.recv(64)
+        for name in ("fleet_gateway_clients", "fleet_gateway_channels"):
+            await eventually(lambda name=name: metric(gateway, name), lambda n: n == 0, what=name)
+
+
+async def test_more_clients_than_places_are_told_to_come_back(site: Site) -> None:
+    async with site.gateway(MAX_CLIENTS="1") as gateway, sse(gateway.url) as client:
+        await client.until("snapshot-end")
+        async with httpx.AsyncClient() as http:
+            answer = await http.get(f"{gateway.url}/api/v1/events")
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"] == "5"
+        assert answer.json()["error"]["code"] == "too_many_clients"
+
+
+async def test_sigterm_says_goodbye_and_ends_soon_with_clients_connected(site: Site) -> None:
+    async with site.gateway() as gateway, sse(gateway.url) as client:
+        await client.until("snapshot-end")
+        # One that never reads must not hold the others up.
+        with socket.create_connection(("127.0.0.1", gateway.port)) as sleeper:
+            sleeper.sendall(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await eventually(lambda: metric(gateway, "fleet_gateway_clients"), lambda n: n == 2)
+            code = await asyncio.to_thread(gateway.stop, 8)
+        assert code == 0, gateway.log.read_text()[-2000:]
+        bye = (await client.until("bye"))[-1]
+        assert bye.data == {"reason": "shutdown"}
+        with pytest.raises(StopAsyncIteration):
+            await client.next()
+        assert "Traceback" not in gateway.log.read_text()
+
+
+async def test_health_turns_red_when_the_broker_hangs(site: Site) -> None:
+    async with site.gateway(HEALTH_LIMIT_SECONDS="3") as gateway, httpx.AsyncClient() as http:
+
+        async def status() -> int:
+            return (await http.get(f"{gateway.admin_url}/healthz")).status_code
+
+        assert await status() == 200
+        site.server.pause()
+        await eventually(status, lambda code: code == 503, what="/healthz red")
+        site.server.resume()
+        await eventually(status, lambda code: code == 200, what="/healthz green")
+
+
+async def test_streams_of_others_are_left_alone(site: Site) -> None:
+    await site.js.add_stream(StreamConfig(name="OTHER", subjects=["other.>"], max_bytes=1 << 20))  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+    await site.js.add_stream(  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+        StreamConfig(name="FLEET_Not_A_Label", subjects=["x.>"], max_bytes=1 << 20)
+    )
+    async with site.gateway() as gateway, httpx.AsyncClient() as http:
+        body = (await http.get(f"{gateway.url}/api/v1/tenants")).json()
+        assert [tenant["tenant"] for tenant in body["tenants"]] == ["north"]
