@@ -7,6 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING, Final, Protocol
 
 from fleet_simulator.faults import LISTENER_FAULTS, LOGIN_FAULTS, Fault, FaultRule
+from fleet_simulator.jobs import Context
 from fleet_simulator.ledger import DeviceLedger
 from fleet_simulator.login import Credentials
 from fleet_simulator.tables import Router
@@ -60,6 +61,7 @@ class Device:
         "chance",
         "clock",
         "command_rules",
+        "context",
         "credentials",
         "ledger",
         "listener_rules",
@@ -89,6 +91,7 @@ class Device:
         self.credentials = Credentials(router.username.encode(), router.password.encode())
         self.clock = clock
         self.reader = reader
+        self.context = Context(router, clock.now, self.changed, self.note_refusal)
         self.monotonic = monotonic
         self.max_sessions = max_sessions
         self.chance = Random(f"{seed}/{router.tenant}/{router.name}")  # noqa: S311 - repeatable, no secret

@@ -13,6 +13,7 @@ import os
 import socket
 import struct
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
 
 from fleet_simulator.egress import Egress
@@ -236,17 +237,15 @@ class Session(asyncio.Protocol):
         return rows
 
     def _context(self, pad: int | None) -> Context:
-        device = self._device
+        plain = self._device.context
         if pad is None:
-            return Context(device.router, device.clock.now, device.changed, device.note_refusal)
+            return plain
         wanted = pad
 
         def enlarge(rows: Sequence[Row]) -> Sequence[Row]:
             return padded(rows, wanted)
 
-        return Context(
-            device.router, device.clock.now, device.changed, device.note_refusal, enlarge
-        )
+        return replace(plain, pad=enlarge)
 
     def _reboot(self, tag: bytes | None) -> Job:
         self._loop.call_soon(self._device.reboot, _REBOOT_SECONDS)
