@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from fleet_common.fleet_spec import TlsMode
 from fleet_poller.routeros.commands import Reply, print_command
@@ -280,6 +281,20 @@ async def test_tls_towards_a_plain_port_is_a_tls_error_or_a_timeout() -> None:
     async with simulate(fixed_router()) as simulator:
         with pytest.raises((TlsError, TimedOutError)):
             await session(endpoint_of(simulator), tls=Tls(TlsMode.ANONYMOUS), seconds=0.5)
+
+
+@pytest.mark.parametrize("mode", [TlsMode.VERIFY, TlsMode.PINNED, TlsMode.ANONYMOUS])
+def test_tls_works_in_the_event_loop_of_the_service(tmp_path: Path, mode: TlsMode) -> None:
+    served = SimulatedTls.ANONYMOUS if mode is TlsMode.ANONYMOUS else SimulatedTls.CERTIFICATE
+
+    async def read() -> bytes:
+        async with tls_router(tmp_path, served) as router:
+            ca_file = router.ca_file if mode is TlsMode.VERIFY else None
+            return await identity(
+                router.endpoint, Tls(mode, ca_file=ca_file, pin_sha256=router.fingerprint)
+            )
+
+    assert uvloop.run(read()) == b"router-1"
 
 
 def test_verify_checks_names_and_certificates() -> None:

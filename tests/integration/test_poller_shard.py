@@ -212,6 +212,21 @@ def set_uptime(menus: dict[str, FixedMenu], printed: bytes) -> None:
     menus["/system/resource"].table[0][b"uptime"] = printed
 
 
+async def test_a_forbidden_menu_is_named_once_and_the_rest_is_read(
+    simulator: Simulator, secrets: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    simulator.faults.add(
+        FaultRule(Fault.TRAP, commands=(HEALTH,), message="not enough permissions (9)")
+    )
+    async with running_shard(secrets, device_record(simulator.endpoint("router-1"))) as poller:
+        events = await statuses(poller, "router-1", 4)
+
+    assert all(one.status.reachability == REACHABILITY_UP for one in events)
+    named = [record for record in caplog.records if "may not read" in record.message]
+    assert len(named) == 1
+    assert named[0].__dict__["commands"] == (HEALTH,)
+
+
 async def test_a_reboot_is_said_once_and_reads_inventory_and_firmware_anew(
     simulator: Simulator, secrets: Path
 ) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from fleet_common.fleet_spec import CadenceSpec, TlsMode, TlsSpec
 from fleet_common.inventory import DeviceRecord
 from fleet_common.settings import TracingSection
-from fleet_common.tracing import start_tracing
+from fleet_common.tracing import Tracing, start_tracing
 from fleet_contracts.codec import DecodedEvent, decode
 from fleet_contracts.gen.fleet.v1.events_pb2 import Event
 from fleet_contracts.subjects import DeviceId, Kind
@@ -40,6 +40,7 @@ class RecordedEvents:
 
     events: list[DecodedEvent] = field(default_factory=list[DecodedEvent])
     ids: list[str] = field(default_factory=list[str])
+    headers: list[dict[str, str] | None] = field(default_factory=list[dict[str, str] | None])
 
     def publish(
         self,
@@ -47,12 +48,13 @@ class RecordedEvents:
         subject: str,
         payload: bytes,
         message_id: str,
-        headers: dict[str, str] | None = None,  # noqa: ARG002 - the sink's signature
+        headers: dict[str, str] | None = None,
     ) -> None:
         decoded = decode(subject, payload)
         assert decoded.subject.kind is kind
         self.events.append(decoded)
         self.ids.append(message_id)
+        self.headers.append(headers)
 
     def of(self, device: str, kind: Kind) -> list[Event]:
         """All events of a device and kind, oldest first."""
@@ -112,6 +114,7 @@ async def running_shard(
     timeouts: PollTimeouts | None = None,
     breaker: BreakerPolicy | None = None,
     logins: int = 32,
+    tracing: Tracing | None = None,
 ) -> AsyncGenerator[RunningShard]:
     """Poll these devices until the block ends; a bug in a poll fails the test."""
     metrics = PollerMetrics()
@@ -123,12 +126,12 @@ async def running_shard(
         breaker=breaker or BreakerPolicy(failures_to_open=1000),
         sink=events,
         metrics=metrics,
-        tracing=start_tracing("poller", TracingSection()),
+        tracing=tracing or start_tracing("poller", TracingSection()),
         clock=SystemClock(),
         jitter=random.Random(1),  # noqa: S311 - repeatable, no secret
     )
     shard = Shard(context)
-    running = RunningShard(events.events, events.ids, shard=shard, metrics=metrics)
+    running = RunningShard(events.events, events.ids, events.headers, shard=shard, metrics=metrics)
     running.assign(*records)
     task = asyncio.create_task(shard.run())
     try:

@@ -123,6 +123,11 @@ class Device:
             return
         if self.breaker.failures:
             _log.info("device is back", extra=self._named(failures=self.breaker.failures))
+        if readings.forbidden:
+            _log.warning(
+                "the router's user may not read all that is wanted; grant it the policy `read`",
+                extra=self._named(commands=readings.forbidden),
+            )
         self.breaker.succeeded()
         context.metrics.ok.inc()
         context.metrics.poll_duration.observe(seconds)

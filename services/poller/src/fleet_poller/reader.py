@@ -71,6 +71,7 @@ class _Poll:
         self._rows: dict[str, list[Attributes]] = {}
         self._resource: Resource | None = None
         self._rebooted = False
+        self._forbidden: list[str] = []
         self._wireless = memory.wireless
 
     # --- rounds ----------------------------------------------------------------------
@@ -102,6 +103,8 @@ class _Poll:
                 case Trap():
                     if answer.lasting:
                         self._memory.remember_refusal(command, self._slot_ms)
+                    if answer.forbidden:
+                        self._forbidden.append(command.path)
                 case _:
                     assert_never(answer)
         if self._round == 1:
@@ -208,6 +211,7 @@ class _Poll:
             wireless=self._wireless_reading() if Kind.WIRELESS in due else None,
             firmware=self._firmware() if Kind.FIRMWARE in due else None,
             inventory=inventory,
+            forbidden=tuple(self._forbidden),
         )
         memory.uptime_seconds = resource.uptime_seconds
         memory.last_slot_ms = self._slot_ms

@@ -189,3 +189,5 @@ class PollReadings:
     wireless: WirelessReading | None = None
     firmware: FirmwareReading | None = None
     inventory: InventoryReading | None = None
+    forbidden: tuple[str, ...] = ()
+    """Commands that this poll learned the router's user may not give."""

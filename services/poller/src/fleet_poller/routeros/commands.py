@@ -54,7 +54,12 @@ class Trap:
         So it is without such a menu or command on this version, package or board, and
         where the user lacks the permission.
         """
-        return self.message.startswith(("no such command", "unknown command", "not enough perm"))
+        return self.forbidden or self.message.startswith(("no such command", "unknown command"))
+
+    @property
+    def forbidden(self) -> bool:
+        """Whether the router's user lacks the permission (a policy of its group)."""
+        return self.message.startswith("not enough permissions")
 
 
 type Answer = Reply | Trap
