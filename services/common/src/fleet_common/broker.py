@@ -10,7 +10,6 @@ import ssl
 from datetime import datetime
 from typing import Any, cast
 
-import nats
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
@@ -44,24 +43,27 @@ async def connect(settings: NatsSection, name: str) -> Client:
 
     Raises ConfigurationError when a named file is missing. Cancel it to stop waiting.
     """
+    client = Client()
     shown_url = without_credentials(settings.url)
 
     async def on_error(error: Exception) -> None:
         _log.warning("broker: %s", type(error).__name__, extra={"reason": str(error)})
 
     async def on_disconnected() -> None:
+        if client.is_closed:  # by ourselves
+            return
         _log.warning("broker connection lost; reconnecting", extra={"url": shown_url})
 
     async def on_reconnected() -> None:
         _log.info("broker connection is back", extra={"url": shown_url})
 
-    return await nats.connect(  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+    await client.connect(  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
         servers=[url.strip() for url in settings.url.split(",")],
         name=name,
-        connect_timeout=settings.connect_timeout_seconds,
+        connect_timeout=cast("int", settings.connect_timeout_seconds),
         allow_reconnect=True,
         max_reconnect_attempts=-1,
-        reconnect_time_wait=0.5,
+        reconnect_time_wait=cast("int", 0.5),  # nats-py types these whole, uses them as floats
         ping_interval=10,
         max_outstanding_pings=2,
         pending_size=PENDING_BYTES,
@@ -70,6 +72,7 @@ async def connect(settings: NatsSection, name: str) -> Client:
         reconnected_cb=on_reconnected,
         **_authentication(settings),
     )
+    return client
 
 
 def _authentication(settings: NatsSection) -> dict[str, Any]:
