@@ -146,8 +146,7 @@ class Tenants:
         try:
             info = await self._js.consumer_info(stream_name(name), DURABLE)
         except NotFoundError:
-            # Deleted by hand or lost with a memory stream. FastStream would ask the absent
-            # consumer again and again without a pause.
+            # Deleted by hand, or lost with a memory stream.
             _log.warning("consumer is gone; making it anew", extra={"tenant": name})
             tenant.subscriber = None
             await _stop(subscriber)
