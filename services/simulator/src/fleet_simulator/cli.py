@@ -68,6 +68,10 @@ def simulate(  # noqa: PLR0913 - one parameter for each option
             "with RouterOS's own ports 8728 and 8729."
         ),
     ] = AddressMode.PORT,
+    device_port: Annotated[
+        int | None,
+        typer.Option(min=1, max=32_767, help="The port of all devices in --address-mode address."),
+    ] = None,
     address: Annotated[
         str, typer.Option(help="What clients connect to, written into the fleet file.")
     ] = "127.0.0.1",
@@ -134,7 +138,7 @@ def simulate(  # noqa: PLR0913 - one parameter for each option
         options = Options(
             tenants=_tenant_names(tenant, tenants),
             devices=devices,
-            places=PlacePlan(address_mode, tls, base_port, address, listen),
+            places=PlacePlan(address_mode, tls, base_port, address, listen, device_port),
             seed=seed,
             started=None if start is None else start.replace(tzinfo=UTC).timestamp(),
             time_scale=time_scale,

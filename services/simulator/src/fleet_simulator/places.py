@@ -44,13 +44,17 @@ class PlaceError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PlacePlan:
-    """How to place a fleet. `address` is what clients connect to, `listen` what is bound."""
+    """How to place a fleet. `address` is what clients connect to, `listen` what is bound.
+
+    `device_port` is every device's port in mode `address`, RouterOS's own when None.
+    """
 
     mode: AddressMode = AddressMode.PORT
     tls: FleetTls = FleetTls.NONE
     base_port: int = 20_000
     address: str = "127.0.0.1"
     listen: str | None = None
+    device_port: int | None = None
 
 
 def give_places(
@@ -94,4 +98,4 @@ def _addresses(plan: PlacePlan, count: int) -> Iterator[tuple[str, int]]:
         if plan.mode is AddressMode.PORT:
             yield plan.address, plan.base_port + index
         else:
-            yield str(ipaddress.ip_address(_FIRST_ADDRESS + index)), 0
+            yield str(ipaddress.ip_address(_FIRST_ADDRESS + index)), plan.device_port or 0
