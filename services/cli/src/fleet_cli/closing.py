@@ -122,7 +122,7 @@ class Closing:
             stored = {one.stream: one.last_sequence for one in reading.positions or []}
             behind = [t for t, last in ends.items() if stored.get(stream_name(t), 0) < last]
             unseen = [t for t, last in ends.items() if self._sse.counts.seen.get(t, last) < last]
-            if not behind and not unseen:
+            if reading.positions is not None and not behind and not unseen:
                 return
             await asyncio.sleep(_LOOK_SECONDS)
         self._say(f"not everything was stored and streamed within {_DRAIN_SECONDS:g} s")

@@ -60,11 +60,12 @@ class Demo:
         self._marks: dict[TenantId, StreamMark] = {}
         self._all_known_seconds: float | None = None
 
-    async def run(self) -> Summary:
+    async def run(self) -> Summary | None:
         """Start, run until told to stop (or for the seconds asked for), stop in order.
 
-        Raises ConfigurationError or TransientError when it cannot start; nothing it
-        started runs any more then.
+        None when it was told to stop before the services were started. Raises
+        ConfigurationError or TransientError when it cannot start; nothing it started runs
+        any more then.
         """
         try:
             foundation = await lay_foundation(
@@ -72,6 +73,8 @@ class Demo:
             )
             async with contextlib.AsyncExitStack() as stack:
                 stack.push_async_callback(close, foundation.client)
+                if self._stop.is_set():
+                    return None
                 return await self._run_on(foundation)
         finally:
             self._console.end_status()

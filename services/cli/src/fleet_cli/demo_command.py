@@ -39,7 +39,7 @@ def run_demo(options: DemoOptions, *, as_json: bool) -> int:
         lock = FolderLock(folder)
         lock.acquire()
     except (ConfigurationError, FolderInUseError) as error:
-        console.warn(str(error))
+        sys.stderr.write(f"{error}\n")
         return EXIT_BAD_INPUT
     try:
         _clear_left_over(folder, console)
@@ -48,7 +48,7 @@ def run_demo(options: DemoOptions, *, as_json: bool) -> int:
         expected = expected_errors(error)
         if expected is None:
             raise
-        console.warn("\n".join(map(str, expected)))
+        sys.stderr.write("\n".join(map(str, expected)) + "\n")
         bad_input = any(isinstance(one, ConfigurationError) for one in expected)
         return EXIT_BAD_INPUT if bad_input else EXIT_FAILED
     finally:

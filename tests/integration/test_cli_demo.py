@@ -1,0 +1,165 @@
+"""`routerfleet demo` end to end: real routers' protocol, NATS, PostgreSQL, all services.
+
+The tests share a data folder, in this order in one process: the first start makes it, later
+ones find what earlier ones left.
+"""
+
+import asyncio
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import nats
+import psutil
+import pytest
+
+from fleet_cli.database import read_model
+from fleet_cli.folder import Running
+from support.demo import demo, routerfleet
+
+pytestmark = [pytest.mark.xdist_group("demo"), pytest.mark.timeout(180)]
+
+DEVICES, TENANTS = 12, 2
+SMALL = ("--devices", str(DEVICES), "--tenants", str(TENANTS), "--interval", "1s", "--json")
+SUMMARY_KEYS = {
+    "devices_total",
+    "devices_up",
+    "tenants",
+    "polls",
+    "events",
+    "rows",
+    "stream_bytes",
+    "sse_events",
+    "unaccounted",
+    "duplicates",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo") / "data"
+
+
+def assert_all_accounted_for(summary: dict[str, Any]) -> None:
+    assert summary["problems"] == []
+    assert (summary["unaccounted"], summary["duplicates"]) == (0, 0)
+    assert summary["events"] > 0
+    assert summary["events_stored"] + summary["rejected"] + summary["lost"] == summary["events"]
+
+
+async def test_a_run_of_ten_seconds_accounts_for_every_event_and_leaves_nothing_running(
+    folder: Path,
+) -> None:
+    async with demo(folder, *SMALL, "--seconds", "10") as run:
+        running = await run.running()
+        secrets = {running.nats_token, running.database_url.split(":")[2].split("@")[0]}
+        lines = [" ".join(psutil.Process(one.pid).cmdline()) for one in run.note_processes()]
+        code, summary = await run.end()
+        assert run.left_over() == []
+    assert [line for line in lines if any(secret in line for secret in secrets)] == []
+    assert code == 0, run.progress()
+    assert summary.keys() >= SUMMARY_KEYS
+    assert_all_accounted_for(summary)
+    assert (summary["devices_total"], summary["devices_up"]) == (DEVICES, DEVICES)
+    assert summary["tenants"] == TENANTS
+    # Ten seconds after all were up, at a poll a second each.
+    assert summary["polls"] >= 10 * DEVICES
+    # What the routers say they answered, counted by themselves.
+    assert summary["polls_answered"] == summary["polls"]
+    assert summary["sse_events"] >= summary["polls"]
+    assert summary["warm_start"] is False
+    assert run.folder.started_processes() == ()
+    assert run.folder.running() is None
+
+
+async def test_a_second_run_goes_on_with_the_data_and_survives_a_killed_writer(
+    folder: Path,
+) -> None:
+    async with demo(folder, *SMALL, "--seconds", "8") as run:
+        await run.running()
+        await run.said("measuring for")
+        os.kill(run.pid_of("writer"), signal.SIGKILL)
+        second, _, complaint = await routerfleet("demo", "--data-dir", str(folder))
+        code, summary = await run.end()
+    assert second == 2
+    assert "already uses" in complaint
+    assert "--data-dir" in complaint
+    assert code == 0, run.progress()
+    assert_all_accounted_for(summary)
+    assert summary["restarts"] == 1
+    assert "writer ended (signal 9)" in run.progress()
+    assert summary["warm_start"] is True
+    assert summary["first_device_seconds"] < 15
+    # Rows of the first run are still there: more than this run can have stored alone.
+    stored = sum(account["stored"] for account in summary["accounts"].values())
+    assert summary["rows"] > stored
+    assert all(account["published"] > 0 for account in summary["accounts"].values())
+
+
+async def test_nothing_outlives_a_runner_that_is_killed(folder: Path) -> None:
+    async with demo(folder, *SMALL) as run:
+        await run.running()
+        await run.everybody_up(DEVICES)
+        assert len(run.note_processes()) == 6 + TENANTS
+        run.process.kill()
+        await run.process.wait()
+    # demo() waits for the end of all of its processes, and fails when one stays.
+    assert run.left_over() == []
+
+
+async def test_a_running_demo_can_be_looked_at_and_ends_cleanly_at_ctrl_c(folder: Path) -> None:
+    async with demo(folder, *SMALL) as run:
+        running = await run.running()
+        await run.everybody_up(DEVICES)
+        await _publish_garbage(running, "fleet.tenant-1.nobody.status", b"\xff\xff\xff")
+        events, tail, health = await asyncio.gather(
+            _tail(folder, "--limit", "20", "--kind", "health", "--tenant", "tenant-2"),
+            _tail(folder, "--limit", "1", "--device", "nobody"),
+            routerfleet("doctor", "--json", "--data-dir", str(folder)),
+        )
+        devices = await _reachable(running)
+        code = await run.interrupt()
+    assert code == 0, run.progress()
+    assert [event["tenant"] for event in events] == ["tenant-2"] * 20
+    assert all("health" in event for event in events)
+    (rejected,) = tail
+    assert rejected["subject"] == "fleet.tenant-1.nobody.status"
+    assert "not a fleet.v1.Event" in rejected["rejected"]
+    assert health[0] == 0, health[1]
+    checks = {check["name"]: check["grade"] for check in json.loads(health[1])["checks"]}
+    assert checks.keys() >= {"nats", "jetstream file storage", "postgresql", "migrations"}
+    assert "fail" not in checks.values()
+    assert devices == DEVICES
+    assert "1 rejected" in run.progress()
+    assert " 0 unaccounted for" in run.progress()
+
+
+async def _tail(folder: Path, *options: str) -> list[dict[str, Any]]:
+    code, output, errors = await routerfleet(
+        "events", "tail", "--since", "30s", "--json", "--data-dir", str(folder), *options
+    )
+    assert code == 0, errors
+    return [json.loads(line) for line in output.splitlines()]
+
+
+async def _publish_garbage(running: Running, subject: str, payload: bytes) -> None:
+    async with asyncio.timeout(10):
+        client = await nats.connect(running.nats_url, token=running.nats_token)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+        await client.jetstream().publish(subject, payload)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+        await client.close()
+
+
+async def _reachable(running: Running) -> int:
+    async with read_model(running.database_url) as model:
+        states = await model.devices(running.tenants)
+    return sum(1 for state in states if state.reachable)
+
+
+async def test_the_first_ctrl_c_counts_even_while_everything_starts(tmp_path: Path) -> None:
+    async with demo(tmp_path / "data", *SMALL) as run:
+        await run.said("making the database")
+        code = await run.interrupt()
+    assert code == 0, run.progress()
+    assert run.left_over() == []

@@ -1,0 +1,82 @@
+"""What each service is given: the settings classes themselves must take it."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from fleet_cli.environment import (
+    Wiring,
+    firmware_environment,
+    gateway_environment,
+    poller_environment,
+    writer_environment,
+)
+from fleet_cli.nats_process import NatsPlan
+from fleet_cli.postgres_process import PostgresPlan
+from fleet_common.settings import ServiceSettings, load_settings
+from fleet_firmware.settings import FirmwareSettings
+from fleet_gateway.settings import GatewaySettings
+from fleet_poller.settings import PollerSettings
+from fleet_writer.settings import WriterSettings
+
+WIRING = Wiring(
+    nats=NatsPlan(14222, "nats-token", 128_000_000),
+    postgres=PostgresPlan(15432, "database-password"),
+    gateway_port=18080,
+    credentials_directory=Path("/somewhere/credentials"),
+    channel_file=Path("/somewhere/channels.yaml"),
+    admin_ports={"writer": 1001, "gateway": 1002, "firmware": 1003, "poller-north": 1004},
+)
+
+
+def settings_from[SettingsT: ServiceSettings](
+    monkeypatch: pytest.MonkeyPatch, settings_class: type[SettingsT], values: Mapping[str, str]
+) -> SettingsT:
+    for name in [name for name in os.environ if name.startswith("FLEET_")]:  # noqa: TID251 - a clean start
+        monkeypatch.delenv(name)
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    return load_settings(settings_class)
+
+
+def test_a_poller_polls_its_tenant_with_the_run_s_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_from(monkeypatch, PollerSettings, poller_environment(WIRING, "north"))
+    assert (settings.poller.tenant, settings.poller.shard) == ("north", "shard-0")
+    assert settings.poller.secrets_directory == Path("/somewhere/credentials")
+    assert settings.admin.port == 1004
+    assert settings.nats.url == "nats://127.0.0.1:14222"
+    assert settings.nats.token is not None
+    assert settings.nats.token.get_secret_value() == "nats-token"
+
+
+def test_the_writer_writes_every_tenant_to_the_run_s_database(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = settings_from(monkeypatch, WriterSettings, writer_environment(WIRING))
+    url = settings.database.url.get_secret_value()
+    assert url == "postgresql://fleet:database-password@127.0.0.1:15432/postgres"
+    assert settings.writer.tenant_ids == ()
+
+
+def test_the_gateway_without_tokens_listens_on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_from(monkeypatch, GatewaySettings, gateway_environment(WIRING))
+    assert (settings.gateway.auth.mode, settings.gateway.host) == ("none", "127.0.0.1")
+    assert settings.gateway.port == 18080
+
+
+@pytest.mark.parametrize("file", [None, Path("/somewhere/channels.yaml")])
+def test_only_simulated_firmware_is_checked_against_a_file(
+    monkeypatch: pytest.MonkeyPatch, file: Path | None
+) -> None:
+    wiring = Wiring(
+        WIRING.nats,
+        WIRING.postgres,
+        WIRING.gateway_port,
+        WIRING.credentials_directory,
+        file,
+        WIRING.admin_ports,
+    )
+    settings = settings_from(monkeypatch, FirmwareSettings, firmware_environment(wiring))
+    assert settings.firmware.channel_file == file
