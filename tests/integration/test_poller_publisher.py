@@ -1,6 +1,7 @@
 """The publisher against a real JetStream that is slow, full, hanging or away."""
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -66,8 +67,16 @@ async def bench(
         task.cancel()
         await asyncio.wait([task])
         await own.close()
-    if not task.cancelled():
-        task.result()
+        if not task.cancelled():
+            task.result()
+
+
+async def hang(server: NatsServer) -> None:
+    """Stop the broker and wait until all its threads have stopped: the signal alone is early."""
+    server.pause()
+    assert server.process is not None
+    _, status = await asyncio.to_thread(os.waitpid, server.process.pid, os.WUNTRACED)
+    assert os.WIFSTOPPED(status)
 
 
 async def test_events_are_stored_in_order_and_drained(
@@ -91,7 +100,7 @@ async def test_a_hanging_broker_is_retried_and_stores_nothing_twice(
         await declare(one.js)
         one.publish(1)
         assert await one.publisher.drain(10) == 0
-        nats_server.pause()
+        await hang(nats_server)
         for number in range(2, 50):
             one.publish(number)
         await eventually(
