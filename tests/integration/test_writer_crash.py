@@ -46,7 +46,7 @@ async def _published_slots(fleet: Fleet) -> list[tuple[str, int, int]]:
 async def test_killed_at_any_moment_it_loses_nothing_and_doubles_nothing(
     fleet: Fleet, tmp_path: Path
 ) -> None:
-    chance = random.Random(20261124)
+    chance = random.Random(20261124)  # noqa: S311 - repeatable on purpose
     first = now_slot_ms() - 60 * MINUTE_MS
     slots = [first + number * MINUTE_MS for number in range(60)]
 

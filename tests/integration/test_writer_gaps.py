@@ -1,7 +1,6 @@
 """What left the stream before it was stored is counted and recorded, never passed over."""
 
 from fleet_contracts.subjects import Kind
-from support.waiting import eventually
 from support.writer import MINUTE_MS, now_slot_ms, status_up
 from support.writer_fleet import Fleet
 
@@ -67,11 +66,7 @@ async def test_a_stream_made_anew_starts_a_new_position(fleet: Fleet) -> None:
     await fleet.declare()
     await fleet.publish("gw-2", Kind.STATUS, status_up(now_slot_ms()))
 
-    accounts = await eventually(
-        fleet.lineages,
-        lambda rows: len(rows) == 2 and rows[1]["events_stored"] == 1,
-        what="the new stream's event is stored",
-    )
+    accounts = await fleet.second_lineage(events_stored=1)
     assert [row["last_sequence"] for row in accounts] == [5, 1]
     assert await fleet.value("SELECT count(*) FROM device_status_samples") == 6
 
@@ -91,11 +86,7 @@ async def test_a_stream_made_anew_while_the_writer_was_away_is_read_from_its_sta
 
     fleet.writer()
 
-    accounts = await eventually(
-        fleet.lineages,
-        lambda rows: len(rows) == 2 and rows[1]["events_stored"] == 7,
-        what="all seven of the new stream",
-    )
+    accounts = await fleet.second_lineage(events_stored=7)
     assert accounts[1]["events_lost"] == 0
 
 
@@ -112,10 +103,6 @@ async def test_a_broker_that_lost_its_newest_messages_starts_a_new_generation(
     await fleet.publish("gw-2", Kind.STATUS, status_up(now_slot_ms()))
     fleet.writer()
 
-    accounts = await eventually(
-        fleet.lineages,
-        lambda rows: len(rows) == 2 and rows[1]["last_sequence"] == 6,
-        what="the stream is read again from its start",
-    )
+    accounts = await fleet.second_lineage(events_stored=6)
     assert (accounts[1]["generation"], accounts[1]["rows_duplicate"]) == (1, 5)
     assert await fleet.value("SELECT count(*) FROM device_status_samples") == 6

@@ -7,6 +7,7 @@ by tests/conftest.py.
 """
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -81,13 +82,11 @@ class PostgresServer:
 
     def pause(self) -> None:
         """SIGSTOP to every process of the server: connections stay open, nothing answers."""
-        for process in self._processes():
-            os.kill(process.pid, signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         """Undo `pause`."""
-        for process in self._processes():
-            os.kill(process.pid, signal.SIGCONT)
+        self._signal(signal.SIGCONT)
 
     def cpu_seconds(self) -> float:
         """CPU time of all its processes that live now or were reaped by the postmaster."""
@@ -97,6 +96,11 @@ class PostgresServer:
             total += times.user + times.system
         postmaster = self._processes()[0].cpu_times()
         return total + postmaster.children_user + postmaster.children_system
+
+    def _signal(self, number: signal.Signals) -> None:
+        for process in self._processes():
+            with contextlib.suppress(ProcessLookupError):  # a backend may end at any time
+                os.kill(process.pid, number)
 
     def _processes(self) -> list[psutil.Process]:
         postmaster = psutil.Process(self._server.get_pid())

@@ -159,9 +159,16 @@ class Fleet:
             for statement in statements:
                 await connection.execute(statement)
 
-    async def lineages(self) -> list[dict[str, Any]]:
-        """All rows of stream_accounts, oldest first."""
-        return await self.rows("SELECT * FROM stream_accounts ORDER BY created, generation")
+    async def second_lineage(self, events_stored: int) -> list[dict[str, Any]]:
+        """Wait until a second lineage of the stream has so many events; returns both accounts."""
+
+        async def read() -> list[dict[str, Any]]:
+            return await self.rows("SELECT * FROM stream_accounts ORDER BY created, generation")
+
+        def holds(rows: list[dict[str, Any]]) -> bool:
+            return len(rows) == 2 and rows[1]["events_stored"] == events_stored
+
+        return await eventually(read, holds, what=f"a second lineage with {events_stored} events")
 
     async def value(self, sql: str, *arguments: object) -> Any:  # noqa: ANN401 - any SQL type
         rows = await self.rows(sql, *arguments)

@@ -66,8 +66,8 @@ class Connection:
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncGenerator[None]:
         """Commit at the end of the block, roll back when it raises."""
-        transaction = self._raw.transaction()
         with _our_errors():
+            transaction = self._raw.transaction()
             await transaction.start()
         try:
             yield

@@ -101,7 +101,7 @@ async def open_position(
             extra={
                 "stream": state.name,
                 "former_created": newest["created"],
-                "created": state.created,
+                "stream_created": state.created,
                 "former_stored_sequence": newest["last_sequence"],
             },
         )

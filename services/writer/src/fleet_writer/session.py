@@ -124,6 +124,9 @@ class Session:
 
     async def _take_over(self, tasks: asyncio.TaskGroup) -> None:
         await self._drop_ended()
+        async with self._connection.lock:
+            # With nothing to write, this is how a lost connection, and so a lost lock, shows.
+            await self._connection.execute("SELECT 1")
         settings = self._around.settings
         wanted = {tenant: stream_name(tenant) for tenant in settings.writer.tenant_ids}
         if not wanted:
