@@ -82,11 +82,11 @@ class DemoRun:
         """Wait until the status line says so."""
         await self.said(f"devices {devices}/{devices} up")
 
-    async def interrupt(self) -> int:
-        """Ctrl-C; its exit code."""
+    async def interrupt(self) -> tuple[int, dict[str, Any]]:
+        """Ctrl-C; then as `end`."""
         self.note_processes()
         self.process.send_signal(signal.SIGINT)
-        return (await self.end())[0]
+        return await self.end()
 
     async def end(self) -> tuple[int, dict[str, Any]]:
         """Wait for its end: exit code and the JSON summary (empty without one)."""

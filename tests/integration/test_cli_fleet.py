@@ -1,0 +1,169 @@
+"""`routerfleet demo --fleet`: real routers from a fleet file, and files that are wrong."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from fleet_cli.database import DeviceState, read_model
+from fleet_cli.folder import Running
+from fleet_common.errors import TransientError
+from fleet_simulator.server import Endpoint
+from support.demo import demo, routerfleet
+from support.ports import free_port
+from support.routers import fixed_router
+from support.simulator import simulate
+from support.waiting import eventually
+
+pytestmark = [pytest.mark.xdist_group("demo"), pytest.mark.timeout(180)]
+
+SECRET = "routers"
+
+
+@dataclass
+class FleetFile:
+    """A fleet file of one tenant, with its secrets beside it."""
+
+    path: Path
+    tenant: str = "north"
+    devices: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+
+    def write(self) -> None:
+        document = {
+            "apiVersion": "routerfleet.io/v1alpha1",
+            "kind": "RouterFleet",
+            "metadata": {"name": self.tenant},
+            "spec": {
+                "credentials": {"secretRef": {"name": SECRET}},
+                "cadence": {"interval": "1s"},
+                "devices": self.devices,
+            },
+        }
+        self.path.write_text(yaml.safe_dump(document), encoding="utf-8")
+
+    def write_secret(self, username: str, password: str) -> None:
+        folder = self.path.parent / "credentials" / SECRET
+        folder.mkdir(parents=True)
+        (folder / "username").write_text(username)
+        (folder / "password").write_text(password)
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> FleetFile:
+    return FleetFile(tmp_path / "fleet.yaml")
+
+
+def device(endpoint: Endpoint, name: str | None = None) -> dict[str, Any]:
+    return {"name": name or endpoint.device, "address": endpoint.address, "port": endpoint.port}
+
+
+@pytest.mark.parametrize(
+    ("devices", "complaint"),
+    [
+        (
+            [{"name": "core-1", "address": "192.0.2.1", "prot": 8728}],
+            "spec.devices[0].prot: no such field",
+        ),
+        (
+            [
+                {"name": "core-1", "address": "192.0.2.1"},
+                {"name": "core-1", "address": "192.0.2.2"},
+            ],
+            "device names must be unique; twice or more: core-1",
+        ),
+        (
+            [{"name": "Core 1", "address": "192.0.2.1"}],
+            "'Core 1' is not a DNS-1123 label",
+        ),
+    ],
+    ids=["wrong-field", "duplicate-device", "bad-name"],
+)
+async def test_a_wrong_fleet_file_is_refused_before_anything_starts(
+    fleet: FleetFile, tmp_path: Path, devices: list[dict[str, Any]], complaint: str
+) -> None:
+    fleet.devices = devices
+    fleet.write()
+    data = tmp_path / "data"
+    code, output, errors = await routerfleet(
+        "demo", "--fleet", str(fleet.path), "--data-dir", str(data)
+    )
+    assert (code, output) == (2, "")
+    assert str(fleet.path) in errors
+    assert complaint in errors
+    assert "Traceback" not in errors
+    assert not await asyncio.to_thread(data.exists)
+
+
+async def test_a_fleet_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    code, _, errors = await routerfleet("demo", "--fleet", str(tmp_path / "none.yaml"))
+    assert code == 2
+    assert "none.yaml: No such file or directory" in errors
+
+
+async def test_devices_that_cannot_be_polled_hold_up_nobody_and_edits_are_followed(
+    fleet: FleetFile, tmp_path: Path
+) -> None:
+    routers = [fixed_router("core-1"), fixed_router("core-2"), fixed_router("core-3")]
+    async with simulate(*routers) as simulator:
+        places = {name: simulator.endpoint(name) for name in ("core-1", "core-2", "core-3")}
+        fleet.write_secret(places["core-1"].username, places["core-1"].password)
+        closed = {"name": "closed", "address": "127.0.0.1", "port": free_port()}
+        unknown = {**device(places["core-2"], "unknown"), "credentials": other_secret("lost")}
+        fleet.devices = [device(places["core-1"]), device(places["core-2"]), closed, unknown]
+        fleet.write()
+        options = ("--fleet", str(fleet.path), "--json", "--nats-port", str(free_port()))
+        async with demo(tmp_path / "data", *options) as run:
+            running = await run.running()
+            states = await eventually_states(running, {"core-1", "core-2", "closed", "unknown"})
+            assert {name: state.reachable for name, state in states.items()} == {
+                "core-1": True,
+                "core-2": True,
+                "closed": False,
+                "unknown": False,
+            }
+            assert states["closed"].error_class == "refused"
+            assert states["unknown"].error_class == "credentials_missing"
+            assert "lost/username" in (states["unknown"].error_message or "")
+            await run.said("lost/username is missing: north/unknown cannot be polled")
+
+            # A wrong edit changes nothing; the next good one is taken.
+            fleet.devices = [{**device(places["core-1"]), "adress": "192.0.2.1"}]
+            fleet.write()
+            await run.said("spec.devices[0].adress: no such field")
+            await run.said("what runs goes on as before")
+            fleet.devices = [device(place) for place in places.values()]
+            fleet.write()
+            await run.said("fleet file read again: 3 devices")
+            await eventually_states(running, {"core-3"})
+            code, summary = await run.interrupt()
+    assert code == 0, run.progress()
+    assert (summary["unaccounted"], summary["duplicates"], summary["problems"]) == (0, 0, [])
+    assert (summary["devices_total"], summary["devices_up"]) == (3, 3)
+    assert summary["polls_answered"] is None
+    assert simulator.listeners["alpha/core-3"].device.ledger.polls > 0
+
+
+def other_secret(name: str) -> dict[str, Any]:
+    return {"secretRef": {"name": name}}
+
+
+async def eventually_states(running: Running, names: Iterable[str]) -> dict[str, DeviceState]:
+    """The named devices' states once each of them has one."""
+    wanted = set(names)
+
+    async def read() -> dict[str, DeviceState]:
+        try:
+            async with read_model(running.database_url) as model:
+                states = await model.devices(["north"])
+        except TransientError:
+            return {}  # the writer has not made its tables yet
+        return {one.device: one for one in states if one.reachable is not None}
+
+    found = await eventually(
+        read, lambda states: wanted <= states.keys(), deadline_seconds=40, what="all states"
+    )
+    return {name: found[name] for name in wanted}
