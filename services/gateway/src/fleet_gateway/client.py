@@ -200,6 +200,9 @@ class Client:
             self.end(reason)
             return
         buffered = self._outlet.buffered()
+        if buffered > self._context.limits.max_backlog_bytes:
+            self.end("slow")
+            return
         drained = self._written - buffered
         if buffered == 0 or drained != self._drained:
             self._stalled_since = None
