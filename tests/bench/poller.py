@@ -1,8 +1,13 @@
 """The poller's figures: polls per core, against stock librouteros, memory, CPU of a shard.
 
 Client CPU only: routers and broker are other processes. Every poll reads all five kinds
-of an access point with ten interfaces (see bench.poller_fleet) and, for polls_per_core,
-has its events acknowledged by a real JetStream.
+of an access point with ten interfaces and six clients (see bench.poller_fleet).
+
+polls_per_core                     the whole poll: read, parse, encode, publish to a real
+                                   JetStream, take the acknowledgement
+polls_ratio_to_librouteros         the same commands, answers taken apart into rows, by
+                                   the poller's session and by librouteros as it is
+polls_ratio_whole_to_librouteros   the whole poll against only the reads by librouteros
 """
 
 import asyncio
@@ -13,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import librouteros  # pyright: ignore[reportMissingTypeStubs] - ships none
@@ -31,6 +36,14 @@ from fleet_poller.device import Device
 from fleet_poller.metrics import PollerMetrics
 from fleet_poller.publisher import Publisher, PublisherBounds
 from fleet_poller.routeros.commands import Command
+from fleet_poller.routeros.session import (
+    Access,
+    Credentials,
+    Endpoint,
+    RouterSession,
+    open_session,
+)
+from fleet_poller.routeros.tls import Tls
 from support.nats import NatsServer
 
 _DEVICES = 50
@@ -51,21 +64,26 @@ _POLL_COMMANDS: Sequence[Command] = (
     menus.WIRELESS[0].clients,
     menus.PACKAGE_UPDATE,
     menus.ROUTERBOARD,
+    Command("/interface/wifi/monitor", (b"=numbers=wifi1,wifi2", b"=once=")),
 )
 
 
 def run(runs: int) -> dict[str, float]:
     """The median of `runs` measurements of each figure."""
     with tempfile.TemporaryDirectory() as folder, _fleet(Path(folder)) as (endpoints, secrets):
-        ours: list[float] = []
+        whole: list[float] = []
         ratios: list[float] = []
+        whole_ratios: list[float] = []
         for number in range(runs):
             with _broker(Path(folder) / f"nats-{number}") as broker:
-                ours.append(uvloop.run(_polls_per_core(endpoints, secrets, broker)))
-            ratios.append(ours[-1] / uvloop.run(_stock_polls_per_core(endpoints)))
+                whole.append(uvloop.run(_polls_per_core(endpoints, secrets, broker)))
+            stock = uvloop.run(_stock_polls_per_core(endpoints))
+            ratios.append(uvloop.run(_reads_per_core(endpoints)) / stock)
+            whole_ratios.append(whole[-1] / stock)
         return {
-            "polls_per_core": statistics.median(ours),
+            "polls_per_core": statistics.median(whole),
             "polls_ratio_to_librouteros": statistics.median(ratios),
+            "polls_ratio_whole_to_librouteros": statistics.median(whole_ratios),
             "poller_kb_per_idle_device": _median_of_children("memory", runs, endpoints, secrets),
             "poller_core_percent_101_devices": _median_of_children(
                 "shard", runs, endpoints, secrets
@@ -106,30 +124,43 @@ async def _polls_per_core(endpoints: Path, secrets: Path, broker: NatsServer) ->
     return _POLLS / cpu
 
 
-async def _stock_polls_per_core(endpoints: Path) -> float:
-    """The same commands by librouteros as it is: parsed to its dicts, nothing published."""
-    apis: list[AsyncApi] = []
-    commands: list[Sequence[Command]] = []
+async def _reads_per_core(endpoints: Path) -> float:
+    """The same commands through the poller's session: rows of bytes, nothing published."""
+    loop = asyncio.get_running_loop()
+    sessions: list[RouterSession] = []
     for _, _, address, port, username, password in load_endpoints(endpoints)[:_DEVICES]:
-        api = await librouteros.async_connect(
-            address, username, password, port=port, encoding="utf-8", timeout=30
+        access = Access(Credentials(username, password), Tls(), None)
+        sessions.append(await open_session(Endpoint(address, port), access, 30.0))
+    cpu = time.process_time()
+    for _ in range(_POLLS // _DEVICES):
+        deadline = loop.time() + 30.0
+        await asyncio.gather(*(one.exchange(_POLL_COMMANDS, deadline) for one in sessions))
+    cpu = time.process_time() - cpu
+    for one in sessions:
+        one.abort()
+    return _POLLS / cpu
+
+
+async def _stock_polls_per_core(endpoints: Path) -> float:
+    """The same commands by librouteros as it is: rows of its own types, nothing published."""
+    apis: list[AsyncApi] = []
+    for _, _, address, port, username, password in load_endpoints(endpoints)[:_DEVICES]:
+        apis.append(
+            await librouteros.async_connect(
+                address, username, password, port=port, encoding="utf-8", timeout=30
+            )
         )
-        radios = [row async for row in api("/interface/wifi/print")]
-        names = ",".join(str(row["name"]) for row in radios).encode()
-        monitor = Command("/interface/wifi/monitor", (b"=numbers=" + names, b"=once="))
-        apis.append(api)
-        commands.append((*_POLL_COMMANDS, monitor))
     cpu = time.process_time()
     for _ in range(_STOCK_POLLS // _DEVICES):
-        await asyncio.gather(*map(_stock_poll, apis, commands))
+        await asyncio.gather(*map(_stock_poll, apis))
     cpu = time.process_time() - cpu
     for api in apis:
         await api.close()
     return _STOCK_POLLS / cpu
 
 
-async def _stock_poll(api: AsyncApi, commands: Iterable[Command]) -> None:
-    for command in commands:
+async def _stock_poll(api: AsyncApi) -> None:
+    for command in _POLL_COMMANDS:
         words = [word.decode() for word in command.words]
         async for _ in api.rawCmd(command.path, *words):
             pass
@@ -140,7 +171,7 @@ def _median_of_children(what: str, runs: int, endpoints: Path, secrets: Path) ->
 
 
 def _child(what: str, endpoints: Path, secrets: Path) -> float:
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - our own module
         [sys.executable, "-m", "bench.poller_child", what, str(endpoints), str(secrets)],
         cwd=Path(__file__).parents[1],
         stdout=subprocess.PIPE,
@@ -153,7 +184,7 @@ def _child(what: str, endpoints: Path, secrets: Path) -> float:
 @contextlib.contextmanager
 def _fleet(folder: Path) -> Generator[tuple[Path, Path]]:
     """Access points in a process of their own: their endpoints file and secrets folder."""
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603 - our own module
         [sys.executable, "-m", "bench.poller_fleet", str(_IDLE_DEVICES)],
         cwd=Path(__file__).parents[1],
         stdin=subprocess.PIPE,
