@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket
 import struct
 from collections import deque
@@ -19,8 +18,8 @@ from typing import TYPE_CHECKING, Final, cast
 from fleet_simulator.egress import Egress
 from fleet_simulator.fault_jobs import padded, stricken
 from fleet_simulator.faults import Fault, FaultRule, draw
+from fleet_simulator.gate import LoginGate
 from fleet_simulator.jobs import Close, Context, Job, Sleep, Stall, run
-from fleet_simulator.login import Challenged, answer, refusal
 from fleet_simulator.replies import done, fatal, trap
 from fleet_simulator.tables import TrapError
 from fleet_simulator.wire import SentenceDecoder
@@ -69,10 +68,10 @@ class Session(asyncio.Protocol):
 
     __slots__ = (
         "_backlog",
-        "_challenge",
         "_decoder",
         "_device",
         "_egress",
+        "_gate",
         "_held",
         "_logged_in",
         "_login_timer",
@@ -92,7 +91,7 @@ class Session(asyncio.Protocol):
         self._loop = loop
         self._decoder = SentenceDecoder(BEFORE_LOGIN_BYTES)
         self._logged_in = False
-        self._challenge: bytes | None = None
+        self._gate = LoginGate(device)
         self._ready: deque[_Running] = deque()
         self._running: dict[_Running, None] = {}
         self._backlog: list[list[bytes]] = []
@@ -252,40 +251,11 @@ class Session(asyncio.Protocol):
         yield Close(done(tag))
 
     def _login(self, command: Command, tag: bytes | None) -> Job:
-        device = self._device
-        version = device.router.version
-        try:
-            struck = draw(device.login_rules, device.chance)
-            if struck:
-                self._note_faults(struck)
-                raise refusal(version)
-            outcome = answer(
-                command.arguments,
-                device.credentials,
-                version,
-                self._challenge,
-                lambda: os.urandom(16),
-            )
-        except TrapError as error:
-            self._challenge = None
-            device.ledger.logins_refused += 1
-            return self._delayed_login(trap(tag, error) + done(tag), tag)
-        if isinstance(outcome, Challenged):
-            self._challenge = outcome.challenge
-            ret = outcome.challenge.hex().encode("ascii")
-            return self._delayed_login(done(tag, ret), tag)
-        self._logged_in = True
-        self._challenge = None
-        self._decoder.max_sentence = AFTER_LOGIN_BYTES
-        self._stop_login_timer()
-        device.ledger.logins += 1
-        return self._delayed_login(done(tag), tag)
-
-    def _delayed_login(self, reply: bytes, tag: bytes | None) -> Job:
-        job = _one(reply)
-        for rule in self._device.command_rules:
-            if rule.kind is Fault.LATENCY and self._device.chance.random() < rule.probability:
-                job = stricken(job, rule, tag, self._device.chance)
+        accepted, job = self._gate.attempt(command, tag)
+        if accepted:
+            self._logged_in = True
+            self._decoder.max_sentence = AFTER_LOGIN_BYTES
+            self._stop_login_timer()
         return job
 
     def _cancel(self, command: Command, tag: bytes | None) -> bytes:
