@@ -70,7 +70,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
                     uptime_seconds + 30 >= uptime_0 + extract(epoch FROM slot - slot_0), true
                 ) AS usable,
             uptime_seconds IS NOT NULL AND uptime_0 IS NOT NULL
-                AND (rx_bytes_total < rx_bytes_0)::integer
+                AND coalesce((rx_bytes_total < rx_bytes_0)::integer, 0)
                     + coalesce((tx_bytes_total < tx_bytes_0)::integer, 0)
                     + coalesce((rx_packets_total < rx_packets_0)::integer, 0)
                     + coalesce((tx_packets_total < tx_packets_0)::integer, 0) <= 1 AS may_wrap
