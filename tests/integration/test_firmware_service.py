@@ -333,6 +333,110 @@ async def test_advice_that_the_stream_discarded_is_published_again(
         assert await service.stop() == 0
 
 
+async def test_two_checkers_give_each_advice_once(
+    nats_server: NatsServer, nats_client: Client, host: UpgradeHost, tmp_path: Path
+) -> None:
+    await declare(nats_client)
+    quick = settings(nats_server, host, refresh_seconds="0.3")
+    with (
+        service_process(MODULE, quick, tmp_path / "one") as one,
+        service_process(MODULE, quick, tmp_path / "two") as two,
+    ):
+        await one.ready()
+        await two.ready()
+        for number in range(40):
+            await publish_firmware(nats_client, f"r{number}", "7.20.1")
+        await eventually(
+            lambda: stored_advice(nats_client), lambda count: count >= 40, what="first advice"
+        )
+        for version in ("7.24.5", "7.24.6"):
+            host.offer(STABLE, version)
+            for number in range(40):
+                await wait_for_verdict(nats_client, f"r{number}", f"upgrade_available {version}")
+        assert await stored_advice(nats_client) == 3 * 40
+        assert await one.stop() == 0
+        assert await two.stop() == 0
+
+
+async def test_advice_that_the_stream_refuses_turns_health_red_until_it_is_taken(
+    nats_server: NatsServer, nats_client: Client, host: UpgradeHost, tmp_path: Path
+) -> None:
+    await declare(nats_client)
+    js = nats_client.jetstream()  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+    config = (await js.stream_info(STREAM)).config
+    # An advice with its headers is larger than this, a firmware event is not.
+    await js.update_stream(config, max_msg_size=100)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+
+    async def failing() -> str:
+        answer = await service.get("/healthz")
+        return "" if answer is None else str(answer.json()["failing"].get("consumers", ""))
+
+    stalling = settings(nats_server, host, stalled_seconds="0.5")
+    with service_process(MODULE, stalling, tmp_path) as service:
+        await service.ready()
+        await publish_firmware(nats_client, "r1", "7.20.1")
+        await eventually(failing, lambda reason: "FLEET_acme: no progress" in reason, what="red")
+        assert await service.metric('fleet_firmware_checks_total{outcome="failed"}') > 0
+        await js.update_stream(config)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+        await wait_for_verdict(nats_client, "r1", "upgrade_available 7.24.4")
+        await eventually(failing, lambda reason: not reason, what="green")
+        assert await stored_advice(nats_client) == 1
+        assert await service.stop() == 0
+
+
+async def test_an_event_acknowledged_before_its_channel_was_known_survives_a_crash(
+    nats_server: NatsServer, nats_client: Client, host: UpgradeHost, tmp_path: Path
+) -> None:
+    host.answers[STABLE] = Answer(stall=True)
+    await declare(nats_client)
+    await publish_firmware(nats_client, "r1", "7.20.1")
+    with service_process(MODULE, settings(nats_server, host), tmp_path / "first") as service:
+        await service.ready()
+        await all_answered(nats_client)
+        service.signal(signal.SIGKILL)
+        await service.exit_code()
+    assert await verdict_of(nats_client, "r1") is None
+    host.offer(STABLE, "7.24.4")
+    with service_process(MODULE, settings(nats_server, host), tmp_path / "second") as service:
+        await wait_for_verdict(nats_client, "r1", "upgrade_available 7.24.4")
+        decoded = await advice_of(nats_client, "r1")
+        assert decoded is not None
+        assert decoded.event.slot_unix_ms == NOW_MS
+        await service.ready()
+        assert await service.stop() == 0
+
+
+async def test_the_trace_of_a_sampled_event_goes_on_in_its_advice(
+    nats_server: NatsServer, nats_client: Client, host: UpgradeHost, tmp_path: Path
+) -> None:
+    await declare(nats_client)
+    trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
+    event = Event(slot_unix_ms=NOW_MS, firmware=Firmware(installed_version="x"))
+    js = nats_client.jetstream()  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+    traced = {
+        **settings(nats_server, host),
+        "FLEET_TRACING__ENDPOINT": f"http://127.0.0.1:{free_port()}/v1/traces",
+        "FLEET_TRACING__SAMPLE_RATIO": "0",
+    }
+    with service_process(MODULE, traced, tmp_path) as service:
+        await service.ready()
+        await js.publish(
+            "fleet.acme.r1.firmware",
+            encode(event),
+            headers={"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01"},
+        )
+        await js.publish("fleet.acme.r2.firmware", encode(event))
+        await wait_for_verdict(nats_client, "r1", "version_unknown")
+        await wait_for_verdict(nats_client, "r2", "version_unknown")
+        sampled = await last_message(nats_client, STREAM, "fleet.acme.r1.firmware-advice")
+        unsampled = await last_message(nats_client, STREAM, "fleet.acme.r2.firmware-advice")
+        assert sampled is not None
+        assert unsampled is not None
+        assert sampled.headers["traceparent"].startswith(f"00-{trace_id}-")
+        assert "traceparent" not in unsampled.headers
+        assert await service.stop() == 0
+
+
 async def test_with_a_file_no_request_leaves_and_a_change_is_taken_up(
     nats_server: NatsServer, nats_client: Client, host: UpgradeHost, tmp_path: Path
 ) -> None:

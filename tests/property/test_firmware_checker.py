@@ -1,4 +1,7 @@
-"""The checker under any order of events, channel changes, broker failures and restarts."""
+"""Checkers under any order of events, channel changes, broker failures and restarts.
+
+Two of them share the stream, as during a rolling update; each event goes to one.
+"""
 
 import asyncio
 import itertools
@@ -16,7 +19,7 @@ from fleet_firmware.advice import Advice, FirmwareFacts, advise
 from fleet_firmware.channels import Channel, ChannelKey, ChannelReading, ChannelRelease, Source
 from fleet_firmware.checker import Checker, Outcome
 from fleet_firmware.metrics import FirmwareMetrics
-from fleet_firmware.store import StoredEvent
+from fleet_firmware.store import ConflictError, Newest, StoredEvent
 from fleet_firmware.version import parse_version
 
 ACME = TenantId("acme")
@@ -56,13 +59,21 @@ class MemoryStore:
                 assert stored is not None
                 yield stored
 
-    async def newest_of(self, subject: EventSubject) -> StoredEvent | None:
-        return self.last(str(subject))
+    async def newest_of(self, subject: EventSubject) -> Newest:
+        stored = self.last(str(subject))
+        return Newest(None, 0) if stored is None else Newest(stored.decoded, stored.sequence)
 
     async def publish(
-        self, subject: EventSubject, event: Event, headers: Mapping[str, str] | None
+        self,
+        subject: EventSubject,
+        event: Event,
+        expected_sequence: int,
+        headers: Mapping[str, str] | None,
     ) -> int:
         del headers
+        newest = await self.newest_of(subject)
+        if newest.sequence != expected_sequence:
+            raise ConflictError("wrong last sequence")
         if self.fail_next:
             self.fail_next = False
             raise TransientError("no answer")
@@ -89,7 +100,7 @@ class FixedChannels:
 
 
 class World:
-    """One stream, the channels, and a checker that may be replaced by a new one."""
+    """One stream, the channels, and two checkers; `checker` gets the events just now."""
 
     def __init__(self) -> None:
         self.store = MemoryStore()
@@ -97,9 +108,18 @@ class World:
         self.now = FIRST_SLOT / 1000
         self.slot = FIRST_SLOT
         self.checker = self._checker()
+        self.other = self._checker()
 
     def _checker(self) -> Checker:
         return Checker(self.channels, self.store, FirmwareMetrics(), 10 * 86_400, lambda: self.now)
+
+    async def recheck(self) -> None:
+        for checker in (self.checker, self.other):
+            await checker.recheck(STABLE)
+
+    async def sweep(self) -> None:
+        for checker in (self.checker, self.other):
+            await checker.sweep(ACME, 1)
 
     async def restart(self) -> None:
         self.checker = self._checker()
@@ -138,7 +158,9 @@ steps = st.lists(
     st.one_of(
         st.tuples(st.just("event"), st.sampled_from(DEVICES), st.sampled_from(["7.1", "7.2", "x"])),
         st.tuples(st.just("offer"), st.sampled_from(["7.1", "7.2", "7.3"])),
-        st.tuples(st.sampled_from(["fail", "lose", "restart", "sweep", "redeliver", "reread"])),
+        st.tuples(
+            st.sampled_from(["fail", "lose", "restart", "sweep", "redeliver", "reread", "swap"])
+        ),
     ),
     max_size=25,
 )
@@ -151,7 +173,9 @@ async def play(world: World, script: Sequence[tuple[str, ...]]) -> None:
                 await world.event(device, version)
             case ("offer", version):
                 world.channels.offer(version)
-                await world.checker.recheck(STABLE)
+                await world.recheck()
+            case ("swap",):
+                world.checker, world.other = world.other, world.checker
             case ("fail",):
                 world.store.fail_next = True
             case ("lose",):
@@ -166,9 +190,9 @@ async def play(world: World, script: Sequence[tuple[str, ...]]) -> None:
                 reading = world.channels.reading(STABLE)
                 if isinstance(reading, ChannelRelease):
                     world.channels.offer(str(reading.version), reading.read_unix_seconds + 1)
-                    await world.checker.recheck(STABLE)
+                    await world.recheck()
             case _:
-                await world.checker.sweep(ACME, 1)
+                await world.sweep()
         world.now += 1
 
 
@@ -180,7 +204,7 @@ def test_in_the_end_the_stream_holds_what_the_facts_call_for(
         world = World()
         await play(world, script)
         world.store.fail_next = world.store.lose_ack_next = False
-        await world.checker.sweep(ACME, 1)
+        await world.sweep()
         for device in DEVICES:
             expected = world.expected(device)
             advices = world.store.advices(device)
@@ -197,7 +221,7 @@ def test_no_advice_is_repeated_and_no_slot_is_used_twice(script: list[tuple[str,
     async def run() -> None:
         world = World()
         await play(world, script)
-        await world.checker.sweep(ACME, 1)
+        await world.sweep()
         for device in DEVICES:
             advices = world.store.advices(device)
             said = [Advice.of(event.firmware_advice) for event in advices]

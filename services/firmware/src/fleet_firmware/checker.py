@@ -6,6 +6,7 @@ that should be there with the one that is, and publishes only a difference.
 """
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import time
@@ -20,11 +21,12 @@ from fleet_contracts.subjects import DeviceId, EventSubject, Kind, TenantId
 from fleet_firmware.advice import Advice, FirmwareFacts, advise
 from fleet_firmware.channels import ChannelKey, ChannelReader
 from fleet_firmware.metrics import FirmwareMetrics
-from fleet_firmware.store import EventStore, StoredEvent
+from fleet_firmware.store import ConflictError, EventStore, Newest, StoredEvent
 
 _log = logging.getLogger(__name__)
 
 _CONCURRENT_CHECKS: Final = 64
+_ATTEMPTS: Final = 5
 _MAX_UINT32: Final = 2**32 - 1
 
 
@@ -84,7 +86,7 @@ class Checker:
         async for stored in self._store.newest(tenant, Kind.FIRMWARE_ADVICE):
             known = devices.get(stored.decoded.subject.device)
             if known is not None:
-                _remember_advice(known, stored)
+                _remember_newest(known, Newest(stored.decoded, stored.sequence))
         for device in devices.values():
             device.stream_known = True
         self._tenants[tenant] = devices
@@ -138,8 +140,13 @@ class Checker:
         for device in devices.values():
             if device.on_stream is not None and device.on_stream_sequence < first_sequence:
                 device.on_stream = None
+                device.on_stream_sequence = 0
                 device.settled = False
         await self.settle(tenant)
+
+    def unsettled(self, tenant: TenantId) -> int:
+        """Devices whose advice could not be brought to the stream so far."""
+        return sum(not device.settled for device in self._tenants.get(tenant, {}).values())
 
     async def settle(self, tenant: TenantId) -> None:
         """Check the tenant's devices that are not settled.
@@ -170,8 +177,6 @@ class Checker:
             try:
                 outcome = await self._bring_to_stream(device, headers)
             except TransientError:
-                # Whether it was stored is unknown: look before the next attempt.
-                device.stream_known = False
                 self._metrics.checks.labels(Outcome.FAILED).inc()
                 raise
             device.settled = True
@@ -179,30 +184,49 @@ class Checker:
             return outcome
 
     async def _bring_to_stream(self, device: _Device, headers: Mapping[str, str] | None) -> Outcome:
-        key = device.facts.channel_key
-        advice = advise(device.facts, None if key is None else self._channels.reading(key))
-        if advice is None:
-            return Outcome.WAITING
-        if not device.stream_known:
-            stored = await self._store.newest_of(device.subject)
-            if stored is None:
-                device.on_stream = None
-            else:
-                _remember_advice(device, stored)
-            device.stream_known = True
-        if advice.says_the_same_as(device.on_stream):
-            return Outcome.UNCHANGED
+        for _ in range(_ATTEMPTS):
+            key = device.facts.channel_key
+            advice = advise(device.facts, None if key is None else self._channels.reading(key))
+            if advice is None:
+                return Outcome.WAITING
+            if not device.stream_known:
+                await self._look(device)
+                continue
+            if advice.says_the_same_as(device.on_stream):
+                return Outcome.UNCHANGED
+            with contextlib.suppress(ConflictError):  # another checker was faster: look again
+                await self._publish(device, advice, headers)
+                return Outcome.PUBLISHED
+        raise TransientError(f"{device.subject}: its newest advice keeps changing")
+
+    async def _look(self, device: _Device) -> None:
+        """Read what the stream holds of the device: another checker may have been at work."""
+        subject = device.subject
+        firmware = EventSubject(subject.tenant, subject.device, Kind.FIRMWARE)
+        facts = await self._store.newest_of(firmware)
+        if facts.event is not None and facts.sequence > device.facts_sequence:
+            _remember_facts(device, StoredEvent(facts.event, facts.sequence))
+        _remember_newest(device, await self._store.newest_of(subject))
+
+    async def _publish(
+        self, device: _Device, advice: Advice, headers: Mapping[str, str] | None
+    ) -> None:
         slot, observed_after = self._slot(device)
         event = Event(
             slot_unix_ms=slot,
             observed_after_slot_ms=observed_after,
             firmware_advice=advice.to_message(),
         )
-        device.on_stream_sequence = await self._store.publish(device.subject, event, headers)
+        # Until the answer is there it is unknown what the stream holds.
+        device.stream_known = False
+        sequence = await self._store.publish(
+            device.subject, event, device.on_stream_sequence, headers
+        )
+        device.stream_known = True
         device.on_stream = advice
+        device.on_stream_sequence = sequence
         device.last_slot_ms = slot
         self._metrics.published.labels(advice.judgement.label).inc()
-        return Outcome.PUBLISHED
 
     def _slot(self, device: _Device) -> tuple[int, int]:
         """The advice's slot and the milliseconds from it until now.
@@ -243,8 +267,10 @@ def _remember_facts(device: _Device, stored: StoredEvent) -> None:
     device.facts_slot_ms = stored.decoded.event.slot_unix_ms
 
 
-def _remember_advice(device: _Device, stored: StoredEvent) -> None:
-    event = stored.decoded.event
-    device.on_stream = Advice.of(event.firmware_advice)
-    device.on_stream_sequence = stored.sequence
-    device.last_slot_ms = max(device.last_slot_ms, event.slot_unix_ms)
+def _remember_newest(device: _Device, newest: Newest) -> None:
+    device.stream_known = True
+    device.on_stream_sequence = newest.sequence
+    device.on_stream = None
+    if newest.event is not None:
+        device.on_stream = Advice.of(newest.event.event.firmware_advice)
+        device.last_slot_ms = max(device.last_slot_ms, newest.event.event.slot_unix_ms)

@@ -3,11 +3,12 @@
 import logging
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
+from nats.js.errors import BadRequestError
 from nats.js.errors import Error as JetStreamError
 
 from fleet_common.direct import StoredMessage, last_message, last_messages
@@ -25,6 +26,8 @@ from fleet_contracts.subjects import (
 
 _log = logging.getLogger(__name__)
 
+_WRONG_LAST_SEQUENCE: Final = 10071
+
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
@@ -34,6 +37,21 @@ class StoredEvent:
     sequence: int
 
 
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """What a subject's newest message is; sequence 0 when there is none.
+
+    `event` is also None when the message cannot be decoded.
+    """
+
+    event: DecodedEvent | None
+    sequence: int
+
+
+class ConflictError(TransientError):
+    """The subject has a newer message than the writer knew: look again, then decide."""
+
+
 class EventStore(Protocol):
     """What the checker needs of the broker. Every method may raise TransientError."""
 
@@ -41,14 +59,22 @@ class EventStore(Protocol):
         """The newest valid event of each device."""
         ...
 
-    async def newest_of(self, subject: EventSubject) -> StoredEvent | None:
-        """The newest valid event of one subject."""
+    async def newest_of(self, subject: EventSubject) -> Newest:
+        """The newest message of one subject."""
         ...
 
     async def publish(
-        self, subject: EventSubject, event: Event, headers: Mapping[str, str] | None
+        self,
+        subject: EventSubject,
+        event: Event,
+        expected_sequence: int,
+        headers: Mapping[str, str] | None,
     ) -> int:
-        """Store the event and return its sequence; stored when it returns."""
+        """Store the event and return its sequence; stored when it returns.
+
+        Raises ConflictError, and stores nothing, unless the subject's newest message has
+        `expected_sequence` (0: there is none).
+        """
         ...
 
 
@@ -73,28 +99,46 @@ class JetStreamStore:
             if stored is not None:
                 yield stored
 
-    async def newest_of(self, subject: EventSubject) -> StoredEvent | None:
-        """The newest event; None when there is none or it cannot be decoded."""
+    async def newest_of(self, subject: EventSubject) -> Newest:
+        """The newest message, by direct get."""
         message = await last_message(
             self._client,
             stream_name(subject.tenant),
             str(subject),
             timeout_seconds=self._timeout_seconds,
         )
-        return None if message is None else _decoded(message)
+        if message is None:
+            return Newest(None, 0)
+        stored = _decoded(message)
+        return Newest(None if stored is None else stored.decoded, message.sequence)
 
     async def publish(
-        self, subject: EventSubject, event: Event, headers: Mapping[str, str] | None
+        self,
+        subject: EventSubject,
+        event: Event,
+        expected_sequence: int,
+        headers: Mapping[str, str] | None,
     ) -> int:
-        """Publish and wait for the stream's acknowledgement."""
+        """Publish and wait for the stream's acknowledgement.
+
+        The expected sequence makes it safe to run two checkers, as during a rolling update.
+        """
         identity = message_id(subject.device, subject.kind, event.slot_unix_ms)
         try:
             ack = await self._js.publish(
                 str(subject),
                 encode(event),
                 timeout=self._timeout_seconds,
-                headers={"Nats-Msg-Id": identity, **(headers or {})},
+                headers={
+                    "Nats-Msg-Id": identity,
+                    "Nats-Expected-Last-Subject-Sequence": str(expected_sequence),
+                    **(headers or {}),
+                },
             )
+        except BadRequestError as error:
+            if error.err_code == _WRONG_LAST_SEQUENCE:
+                raise ConflictError(f"{subject}: {error.description}") from error
+            raise TransientError(f"{subject}: not stored: {error.description}") from error
         except (NatsError, JetStreamError, TimeoutError, OSError) as error:
             raise TransientError(
                 f"{subject}: not stored: {type(error).__name__}: {error}".rstrip(": ")

@@ -129,32 +129,33 @@ class Tenants:
         if tenant is None:
             progress = Progress(self._settings.stalled_seconds)
             tenant = self._tenants[name] = _Tenant(created_at(info), progress)
-        if tenant.subscriber is None:
-            await self._checker.restore(name)
-            tenant.subscriber = await self._consumer.subscribe(
-                self._broker, name, tenant.progress.beat
-            )
-            tenant.progress.idle()
-            _log.info("consuming tenant stream", extra={"tenant": name})
-        else:
-            await self._watch(name, tenant, tenant.subscriber)
+        waiting = await self._waiting_events(name) if tenant.subscriber is not None else None
+        if waiting is None:
+            await self._consume(name, tenant)
+            waiting = 0
         await self._checker.sweep(name, info.state.first_seq)
-
-    async def _watch(
-        self, name: TenantId, tenant: _Tenant, subscriber: PullStreamSubscriber
-    ) -> None:
-        try:
-            info = await self._js.consumer_info(stream_name(name), DURABLE)
-        except NotFoundError:
-            # Deleted by hand, or lost with a memory stream.
-            _log.warning("consumer is gone; making it anew", extra={"tenant": name})
-            tenant.subscriber = None
-            await _stop(subscriber)
-            raise TransientError(f"consumer {DURABLE} was gone") from None
-        if (info.num_pending or 0) + (info.num_ack_pending or 0) > 0:
+        if waiting + self._checker.unsettled(name) > 0:
             tenant.progress.expect()
         else:
             tenant.progress.idle()
+
+    async def _consume(self, name: TenantId, tenant: _Tenant) -> None:
+        if tenant.subscriber is not None:
+            # Deleted by hand, or lost with a memory stream.
+            _log.warning("consumer is gone; making it anew", extra={"tenant": name})
+            gone, tenant.subscriber = tenant.subscriber, None
+            await _stop(gone)
+        await self._checker.restore(name)
+        tenant.subscriber = await self._consumer.subscribe(self._broker, name, tenant.progress.beat)
+        _log.info("consuming tenant stream", extra={"tenant": name})
+
+    async def _waiting_events(self, name: TenantId) -> int | None:
+        """Events not answered yet; None where the consumer does not exist."""
+        try:
+            info = await self._js.consumer_info(stream_name(name), DURABLE)
+        except NotFoundError:
+            return None
+        return (info.num_pending or 0) + (info.num_ack_pending or 0)
 
     async def _let_go(self, name: TenantId) -> None:
         tenant = self._tenants.pop(name)
