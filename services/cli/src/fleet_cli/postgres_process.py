@@ -19,8 +19,9 @@ from typing import Final
 
 from fleet_cli.database import server_version
 from fleet_cli.folder import DataFolder
+from fleet_cli.log_lines import readable_end
 from fleet_cli.ports import LOOPBACK
-from fleet_cli.processes import Account, ProcessSpec, last_lines, start_process
+from fleet_cli.processes import Account, ProcessSpec, start_process
 from fleet_common.errors import ConfigurationError, TransientError
 
 NAME: Final = "postgres"
@@ -178,7 +179,7 @@ async def _run_initdb(
         with contextlib.suppress(ProcessLookupError):
             child.send(signal.SIGKILL)
     if code != 0:
-        shown = "\n".join(last_lines(log))
+        shown = readable_end(log)
         raise ConfigurationError(f"PostgreSQL's initdb failed (exit code {code}):\n{shown}")
 
 
@@ -196,7 +197,7 @@ async def wait_for_postgres(folder: DataFolder, plan: PostgresPlan) -> None:
                     return
                 await asyncio.sleep(0.05)
     except TimeoutError:
-        shown = "\n".join(last_lines(folder.log(NAME)))
+        shown = readable_end(folder.log(NAME))
         raise TransientError(
             f"PostgreSQL did not start within {_START_SECONDS:g} s ({last}); "
             f"its log ({folder.log(NAME)}) ends with:\n{shown}"

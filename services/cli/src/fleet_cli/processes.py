@@ -162,18 +162,6 @@ def _same_process(entry: StartedProcess) -> psutil.Process | None:
         return None
 
 
-def last_lines(log: Path, count: int = 12) -> list[str]:
-    """The end of a log; empty where there is none yet."""
-    try:
-        with log.open("rb") as file:
-            file.seek(0, 2)
-            file.seek(max(0, file.tell() - 16_384))
-            text = file.read().decode("utf-8", "replace")
-    except FileNotFoundError:
-        return []
-    return text.splitlines()[-count:]
-
-
 def bound_log(log: Path, max_bytes: int) -> bool:
     """Keep a log from growing for ever: its newer half moves to `<name>.1`, then it is emptied.
 

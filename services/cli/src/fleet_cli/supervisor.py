@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from fleet_cli.folder import DataFolder
-from fleet_cli.processes import ChildProcess, ProcessSpec, bound_log, last_lines, start_process
+from fleet_cli.log_lines import readable_end
+from fleet_cli.processes import ChildProcess, ProcessSpec, bound_log, start_process
 from fleet_cli.restarts import RestartHistory, RestartPolicy, Trouble, after_end
 
 _log = logging.getLogger(__name__)
@@ -118,8 +119,8 @@ class Supervisor:
         ended = f"signal {-code}" if code < 0 else f"exit code {code}"
         line = f"{entry.spec.name} ended ({ended}); starting it again in {delay:g} s"
         if trouble is not Trouble.NONE:
-            shown = "\n".join(f"    {text}" for text in last_lines(entry.spec.log))
-            line = f"{line}; {trouble.value}. Its last log lines ({entry.spec.log}):\n{shown}"
+            shown = readable_end(entry.spec.log)
+            line = f"{line}; {trouble.value}. Its log ({entry.spec.log}) ends with:\n{shown}"
         self._on_trouble(line)
 
     def _write_down(self) -> None:
