@@ -26,8 +26,7 @@ class Isolation:
         for position_id, sequence in ends:
             if messages == 1:
                 self.condemned[position_id, sequence] = reason
-            else:
-                self._until[position_id] = max(sequence, self._until.get(position_id, 0))
+            self._until[position_id] = max(sequence, self._until.get(position_id, 0))
         _log.warning(
             "the database refused a message: it is set aside"
             if messages == 1
