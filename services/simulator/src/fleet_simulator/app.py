@@ -1,6 +1,7 @@
 """Composition root: a world, its places, the servers, the files, until told to stop."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -20,7 +21,9 @@ from fleet_simulator.faults import FaultBook, FaultRule
 from fleet_simulator.fleet_file import write_credentials, write_fleet_file
 from fleet_simulator.metrics import SimulatorMetrics
 from fleet_simulator.places import PlacePlan, give_places
+from fleet_simulator.reboots import hang_up_at_reboots
 from fleet_simulator.server import Simulator, running_simulator
+from fleet_simulator.upgrade_host import running_upgrade_host
 from fleet_simulator.world import FLEET_MIX, build_fleet
 
 _HEARTBEAT_SECONDS: Final = 1.0
@@ -47,6 +50,7 @@ class Options:
     credentials_dir: Path | None = None
     admin_host: str = "127.0.0.1"
     admin_port: int | None = None
+    upgrade_host_port: int | None = None
 
 
 async def run(
@@ -68,28 +72,39 @@ async def run(
     authority = Authority()
     places = give_places(routers, options.places, authority)
     health = Health()
-    async with running_simulator(
-        routers,
-        places,
-        clock=VirtualClock(started, options.time_scale),
-        faults=FaultBook(options.faults),
-        max_sessions=options.max_sessions,
-        seed=options.seed,
-    ) as simulator:
+    clock = VirtualClock(started, options.time_scale)
+    async with contextlib.AsyncExitStack() as stack:
+        simulator = await stack.enter_async_context(
+            running_simulator(
+                routers,
+                places,
+                clock=clock,
+                faults=FaultBook(options.faults),
+                max_sessions=options.max_sessions,
+                seed=options.seed,
+            )
+        )
+        lines = _lines(simulator, options)
+        if options.upgrade_host_port is not None:
+            host = await stack.enter_async_context(running_upgrade_host(options.upgrade_host_port))
+            lines.append(f"upgrade host: {host.base_url}")
         if options.credentials_dir is not None:
             write_credentials(
                 options.credentials_dir, simulator.endpoints, authority.certificate_pem
             )
         if options.fleet_file is not None:
             write_fleet_file(options.fleet_file, simulator.endpoints)
-        announce(_lines(simulator, options))
+        announce(lines)
+        fleet = [(one, simulator.device(f"{one.tenant}/{one.name}")) for one in routers]
         async with asyncio.TaskGroup() as tasks:
+            reboots = tasks.create_task(hang_up_at_reboots(fleet, clock), name="reboots")
             tasks.create_task(_beat(health, stop), name="heartbeat")
             if options.admin_port is not None:
                 tasks.create_task(_serve_admin(simulator, health, options, stop), name="admin")
             health.set_ready(ready=True)
             await stop.wait()
             health.set_ready(ready=False)
+            reboots.cancel()
 
 
 async def _beat(health: Health, stop: asyncio.Event) -> None:

@@ -121,6 +121,12 @@ def simulate(  # noqa: PLR0913 - one parameter for each option
         int | None,
         typer.Option(min=1, max=1000, help="Interfaces on each device; the product's own unset."),
     ] = None,
+    upgrade_host_port: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=65535, help="Also play MikroTik's upgrade host on this port; off unset."
+        ),
+    ] = None,
     max_sessions: Annotated[
         int, typer.Option(min=1, max=1000, help="Sessions a device accepts at a time.")
     ] = DEFAULT_MAX_SESSIONS,
@@ -150,6 +156,7 @@ def simulate(  # noqa: PLR0913 - one parameter for each option
             credentials_dir=credentials_dir,
             admin_host=admin_host,
             admin_port=admin_port,
+            upgrade_host_port=upgrade_host_port,
         )
         _allow_files(devices)
         uvloop.run(_until_signalled(options))

@@ -148,8 +148,12 @@ class Device:
 
     def reboot(self, seconds: float) -> None:
         """Restart the router and be away for `seconds` of real time."""
-        self.ledger.reboots += 1
         self.router.reboot(self.clock.now())
+        self.restarted(seconds)
+
+    def restarted(self, seconds: float) -> None:
+        """The router has restarted: hang up and be away for `seconds` of real time."""
+        self.ledger.reboots += 1
         self.away_until = self.monotonic() + seconds
         self.cut()
 
