@@ -129,6 +129,7 @@ class Publisher:
     async def _step(self) -> None:
         now = time.monotonic()
         if not self._client.is_connected:
+            self._last_progress = now
             self._take_back_all()
             await self._wake_after(_OFFLINE_POLL_SECONDS)
             return

@@ -122,7 +122,8 @@ def rate_bits_per_second(value: bytes | None) -> int | None:
         return None
     scale = _SCALE[match[3]]
     fraction = match[2] or b"0"
-    return int(match[1]) * scale + int(fraction) * scale // 10 ** len(fraction)
+    rate = int(match[1]) * scale + int(fraction) * scale // 10 ** len(fraction)
+    return rate if rate < _UINT64_END else None
 
 
 def signal_dbm(value: bytes | None) -> int | None:

@@ -36,6 +36,8 @@ _V6_UNITS: Final = (
     (b"fan-speed", "RPM"),
     (b"speed", "RPM"),
 )
+_WHOLE_DISK: Final = 100_000
+"""100 percent in thousandths."""
 _UNIT_SUFFIXES: Final = (b"C", b"V", b"A", b"W", b"RPM", b"%")
 
 
@@ -99,4 +101,4 @@ def _v6_sensor(name: bytes, value: bytes) -> SensorReading | None:
 
 def _permille(percent: bytes | None) -> int | None:
     number = thousandths((percent or b"").removesuffix(b"%"))
-    return None if number is None or number < 0 else number // 100
+    return number // 100 if number is not None and 0 <= number <= _WHOLE_DISK else None

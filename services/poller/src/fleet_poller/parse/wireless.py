@@ -38,7 +38,7 @@ CLIENT_ATTRIBUTES: Final = (
 )
 """The union over all packages; a router leaves out what its package does not have."""
 
-_CHANNEL_EXTENSION = re.compile(rb"(?:(\d+)-)?([CeXx]+)")
+_CHANNEL_EXTENSION = re.compile(rb"(?:(\d{1,4})-)?([CeXx]{1,16})")
 _DEFAULT_CHANNEL_WIDTH_MHZ: Final = 20
 
 
@@ -127,7 +127,7 @@ def channel(value: bytes | None) -> tuple[int | None, int | None]:
         return None, None
     for part in rest:
         if part.isdigit():
-            return frequency, int(part)
+            return frequency, unsigned32(part)
         match = _CHANNEL_EXTENSION.fullmatch(part)
         if match is not None:
             base = int(match[1]) if match[1] else _DEFAULT_CHANNEL_WIDTH_MHZ
