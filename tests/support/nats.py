@@ -76,8 +76,16 @@ class NatsServer:
         )
 
     def pause(self) -> None:
-        """SIGSTOP: connections stay open, nothing answers."""
+        """SIGSTOP: connections stay open, nothing answers. Every thread has stopped on return."""
         self._signal(signal.SIGSTOP)
+        if self.process is None:
+            return
+        deadline = time.monotonic() + 2
+        while time.monotonic() < deadline:
+            pid, _ = os.waitpid(self.process.pid, os.WUNTRACED | os.WNOHANG)
+            if pid:
+                return
+            time.sleep(0.001)
 
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
