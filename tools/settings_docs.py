@@ -16,7 +16,8 @@ from fleet_common.settings import ServiceSettings
 from pages import page_command, write_page
 from service_modules import SERVICES, Service, classes_of, module_of
 
-PAGE: Final = Path(__file__).resolve().parent.parent / "docs/settings.md"
+_ROOT: Final = Path(__file__).resolve().parent.parent
+PAGE: Final = _ROOT / "docs/settings.md"
 _INTRODUCTION: Final = """\
 <!-- Made by tools/settings_docs.py (`make generate`). Do not edit. -->
 # Settings
@@ -162,6 +163,8 @@ def _default_text(default: object) -> str:
             return "(hidden)"
         case "" | ():
             return "empty"
+        case Path() if default.is_relative_to(_ROOT):
+            return f"`{default.name}` in the package"
         case _:
             return f"`{default}`"
 
