@@ -216,7 +216,10 @@ class Client:
 
     async def _catch_up(self) -> None:
         for _ in range(_MAX_ROUNDS):
-            await self._snapshot(await self._unresumable())
+            snapshots = await self._unresumable()
+            # A first visitor of a place without fleets learns that, too.
+            if snapshots or not self._position:
+                await self._snapshot(snapshots)
             while (backlog := self._backlog()) is not None:
                 if self.ended is not None:
                     return
@@ -285,7 +288,7 @@ class Client:
         return None
 
     async def _snapshot(self, tenants: Mapping[TenantId, str | None]) -> None:
-        if not tenants or self.ended is not None:
+        if self.ended is not None:
             return
         # All frames are taken at one instant, the position with them: what changes while they
         # are written comes after it as an event.
