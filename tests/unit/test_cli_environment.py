@@ -1,5 +1,6 @@
 """What each service is given: the settings classes themselves must take it."""
 
+import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,12 +22,13 @@ from fleet_gateway.settings import GatewaySettings
 from fleet_poller.settings import PollerSettings
 from fleet_writer.settings import WriterSettings
 
+UPGRADE_URL = "http://127.0.0.1:1080/routeros"
 WIRING = Wiring(
     nats=NatsPlan(14222, "nats-token", 128_000_000),
     postgres=PostgresPlan(15432, "database-password"),
     gateway_port=18080,
     credentials_directory=Path("/somewhere/credentials"),
-    channel_file=Path("/somewhere/channels.yaml"),
+    upgrade_url=UPGRADE_URL,
     admin_ports={"writer": 1001, "gateway": 1002, "firmware": 1003, "poller-north": 1004},
 )
 
@@ -66,17 +68,16 @@ def test_the_gateway_without_tokens_listens_on_loopback(monkeypatch: pytest.Monk
     assert settings.gateway.port == 18080
 
 
-@pytest.mark.parametrize("file", [None, Path("/somewhere/channels.yaml")])
-def test_only_simulated_firmware_is_checked_against_a_file(
-    monkeypatch: pytest.MonkeyPatch, file: Path | None
+def test_simulated_firmware_is_checked_against_the_simulator(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    wiring = Wiring(
-        WIRING.nats,
-        WIRING.postgres,
-        WIRING.gateway_port,
-        WIRING.credentials_directory,
-        file,
-        WIRING.admin_ports,
+    settings = settings_from(monkeypatch, FirmwareSettings, firmware_environment(WIRING))
+    assert settings.firmware.upgrade_base_url == UPGRADE_URL
+
+
+def test_real_firmware_is_checked_against_mikrotik(monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = firmware_environment(dataclasses.replace(WIRING, upgrade_url=None))
+    settings = settings_from(monkeypatch, FirmwareSettings, environment)
+    assert settings.firmware == FirmwareSettings().firmware.model_copy(
+        update={"discover_seconds": 1.0}
     )
-    settings = settings_from(monkeypatch, FirmwareSettings, firmware_environment(wiring))
-    assert settings.firmware.channel_file == file

@@ -10,7 +10,7 @@ from fleet_cli.demo_command import run_demo
 from fleet_cli.doctor_command import doctor
 from fleet_cli.events_command import tail_events
 from fleet_cli.options import DEFAULT_BUDGET_BYTES, DEFAULT_INTERVAL_SECONDS, DemoOptions
-from fleet_cli.parameters import DEFAULT_DATA_DIR, bytes_of, seconds_of
+from fleet_cli.parameters import DEFAULT_DATA_DIR, bytes_of, interval_of
 
 
 def build_app() -> typer.Typer:
@@ -55,7 +55,7 @@ def demo(  # noqa: PLR0913 - one parameter for each option
     interval: Annotated[
         float | None,
         typer.Option(
-            parser=seconds_of,
+            parser=interval_of,
             metavar="DURATION",
             help="Time between two polls of a device, as in 5s; overrides the fleet's. "
             f"Default: {DEFAULT_INTERVAL_SECONDS:g}s simulated, with --fleet what the file says.",

@@ -122,6 +122,18 @@ class ReadModel:
             for row in rows
         }
 
+    async def polls(self, tenants: Sequence[str], since: datetime) -> int:
+        """Polls of these tenants whose slot is not before `since`: each has one status."""
+        with _as_transient():
+            count = await self._raw.fetchval(
+                "SELECT count(*) FROM device_status_samples "
+                "JOIN devices ON devices.id = device_id JOIN tenants ON tenants.id = tenant_id "
+                "WHERE tenants.name = ANY($1) AND slot >= $2",
+                list(tenants),
+                since,
+            )
+        return cast("int", count)
+
     async def rejected_sequences(self, stream: str) -> set[int]:
         """Sequences of the messages that were set aside."""
         with _as_transient():

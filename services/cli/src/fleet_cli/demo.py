@@ -76,6 +76,8 @@ class Demo:
                 if self._stop.is_set():
                     return None
                 return await self._run_on(foundation)
+        except NatsError as error:
+            raise TransientError(f"the broker: {type(error).__name__}: {error}") from error
         finally:
             self._console.end_status()
             self._folder.forget_running()

@@ -38,7 +38,8 @@ class Wiring:
     postgres: PostgresPlan
     gateway_port: int
     credentials_directory: Path
-    channel_file: Path | None
+    upgrade_url: str | None
+    """Where firmware channels are read; None: MikroTik's own host."""
     admin_ports: Mapping[str, int]
     """Where each process serves /metrics and /healthz."""
 
@@ -89,9 +90,11 @@ def gateway_environment(wiring: Wiring) -> dict[str, str]:
 
 
 def firmware_environment(wiring: Wiring) -> dict[str, str]:
-    """Simulated routers are checked against a file, real ones against MikroTik's host."""
+    """Simulated routers are checked against the simulator's channels, real ones at MikroTik."""
     environment = common_environment(wiring, FIRMWARE)
     environment["FLEET_FIRMWARE__DISCOVER_SECONDS"] = "1"
-    if wiring.channel_file is not None:
-        environment["FLEET_FIRMWARE__CHANNEL_FILE"] = str(wiring.channel_file)
+    if wiring.upgrade_url is not None:
+        environment["FLEET_FIRMWARE__UPGRADE_BASE_URL"] = wiring.upgrade_url
+        # Nobody needs to be spared requests, and advice is on the page at once.
+        environment["FLEET_FIRMWARE__REQUEST_SPACING_SECONDS"] = "0"
     return environment

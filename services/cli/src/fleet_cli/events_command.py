@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -59,9 +60,12 @@ def tail_events(  # noqa: PLR0913 - one parameter for each option
     options = TailOptions(wanted, since, limit, as_json)
     try:
         settings = broker_settings(nats, data_dir)
-        with contextlib.suppress(KeyboardInterrupt, BrokenPipeError):
+        with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(tail(settings, options, _show))
     except (FleetError, ExceptionGroup) as error:
+        if isinstance(error, ExceptionGroup) and error.subgroup(BrokenPipeError):
+            _leave_pipe()
+            return
         expected = expected_errors(error)
         if expected is None:
             raise
@@ -72,3 +76,8 @@ def tail_events(  # noqa: PLR0913 - one parameter for each option
 def _show(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
+
+
+def _leave_pipe() -> None:
+    """The reader (`head`, say) has what it wanted: nothing more may be written at exit either."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

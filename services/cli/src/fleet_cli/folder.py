@@ -8,7 +8,6 @@
 """
 
 import fcntl
-import json
 import os
 import secrets
 from dataclasses import dataclass
@@ -35,6 +34,9 @@ class Kept(Record):
     ports: dict[str, int]
     nats_token: str
     database_password: str
+    largest_budget: int = 0
+    """Bytes. The broker's own limit stays there when a later run plans with less: below what
+    its streams reserve it would not take them back."""
 
 
 class Running(Record):
@@ -194,22 +196,22 @@ class FolderLock:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace a file in one step, readable by its owner only."""
+    """Replace a file in one step, readable by its owner only. Raises ConfigurationError."""
     temporary = path.with_name(f".{path.name}.new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE_FILE)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE_FILE)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be written: {error.strerror}; make room or name another --data-dir"
+        ) from error
 
 
 def free_disk_bytes(path: Path) -> int:
     """What an ordinary user can still write on the file system of `path`."""
     status = os.statvfs(path)
     return status.f_bavail * status.f_frsize
-
-
-def to_json_line(value: object) -> str:
-    """One line of JSON for a file or a pipe."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -19,7 +19,7 @@ from fleet_cli.options import DEFAULT_INTERVAL_SECONDS, DemoOptions
 from fleet_cli.ports import LOOPBACK, choose_port, choose_range, is_free
 from fleet_cli.postgres_process import NAME as POSTGRES
 from fleet_cli.postgres_process import PostgresPlan, prepare_postgres, wait_for_postgres
-from fleet_cli.services import SimulatorPlan, simulator_spec, write_channel_file
+from fleet_cli.services import SimulatorPlan, simulator_spec
 from fleet_cli.supervisor import Supervisor
 from fleet_common.broker import connect, jetstream
 from fleet_common.errors import ConfigurationError, TransientError
@@ -36,30 +36,32 @@ class PortBook:
         self._folder = folder
         self._kept = kept
         self._given: dict[str, int] = {}
+        self._taken: set[int] = set()
 
     def give(self, name: str, asked: int | None = None) -> int:
         """The port of a process. Raises ConfigurationError when the one asked for is taken."""
-        if asked is not None and not is_free(asked):
+        if asked is not None and (asked in self._taken or not is_free(asked)):
             raise ConfigurationError(
                 f"port {asked} (for {name}) is taken on {LOOPBACK}; choose another, or leave "
                 "the option away and a free one is found"
             )
-        port = asked or choose_port(
-            name, str(self._folder.path), self._kept.ports, self._given.values()
-        )
+        port = asked or choose_port(name, str(self._folder.path), self._kept.ports, self._taken)
         self._given[name] = port
+        self._taken.add(port)
         return port
 
     def give_range(self, name: str, count: int) -> int:
         """The first port of a row."""
-        first = choose_range(name, str(self._folder.path), count, self._kept.ports)
-        self._given |= {name: first}
+        first = choose_range(name, str(self._folder.path), count, self._kept.ports, self._taken)
+        self._given[name] = first
+        self._taken.update(range(first, first + count))
         return first
 
     def keep(self) -> None:
         """Remember all ports given so far."""
         ports = {**self._kept.ports, **self._given}
-        write_kept(self._folder, self._kept.model_copy(update={"ports": ports}))
+        self._kept = self._kept.model_copy(update={"ports": ports})
+        write_kept(self._folder, self._kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class Foundation:
             self.wiring.postgres,
             self.wiring.gateway_port,
             self.wiring.credentials_directory,
-            self.wiring.channel_file,
+            self.wiring.upgrade_url,
             ports,
         )
         return Foundation(
@@ -109,7 +111,7 @@ async def lay_foundation(
     """
     kept = load_kept(folder)
     ports = PortBook(folder, kept)
-    nats = NatsPlan(ports.give(NATS, options.nats_port), kept.nats_token, options.budget_bytes)
+    nats = NatsPlan(ports.give(NATS, options.nats_port), kept.nats_token, kept.largest_budget)
     postgres = PostgresPlan(ports.give(POSTGRES, options.database_port), kept.database_password)
     page_port = ports.give(_PAGE, options.page_port)
     admin_ports = {name: ports.give(name) for name in (WRITER, GATEWAY, FIRMWARE)}
@@ -121,17 +123,14 @@ async def lay_foundation(
         if simulator is not None:
             tasks.create_task(_start_simulator(folder, supervisor, simulator))
     source = _source(options, simulator)
-    channel_file = None
-    if simulator is not None:
-        channel_file = simulator.directory / "channels.yaml"
-        write_channel_file(channel_file)
+    upgrade_url = simulator.upgrade_url if simulator is not None else None
     settings = NatsSection(url=nats.url, token=SecretStr(nats.token))
     client = await connect(settings, "routerfleet-demo")
     return Foundation(
         folder=folder,
         ports=ports,
         wiring=Wiring(
-            nats, postgres, page_port, source.credentials_directory, channel_file, admin_ports
+            nats, postgres, page_port, source.credentials_directory, upgrade_url, admin_ports
         ),
         source=source,
         simulator=simulator,
@@ -141,13 +140,14 @@ async def lay_foundation(
 
 
 def _simulator_plan(options: DemoOptions, folder: DataFolder, ports: PortBook) -> SimulatorPlan:
-    admin = ports.give(SIMULATOR)
+    admin, upgrade = ports.give(SIMULATOR), ports.give("upgrade-host")
     return SimulatorPlan(
         devices=options.devices,
         tenants=options.tenants,
         seed=options.seed,
         base_port=ports.give_range("routers", options.devices),
         admin_port=admin,
+        upgrade_port=upgrade,
         directory=folder / "simulator",
     )
 

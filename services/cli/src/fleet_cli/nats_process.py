@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ _MAX_PAYLOAD_BYTES: Final = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class NatsPlan:
-    """How the server runs. `budget_bytes` is what all tenants' streams together may take."""
+    """How the server runs. `budget_bytes`: the most that all tenants' streams may ever take."""
 
     port: int
     token: str
@@ -55,7 +56,7 @@ def nats_config(plan: NatsPlan, store: Path) -> str:
         f"max_payload: {_MAX_PAYLOAD_BYTES}\n"
         f'authorization {{ token: "{plan.token}" }}\n'
         "jetstream {\n"
-        f'  store_dir: "{store}"\n'
+        f"  store_dir: {json.dumps(str(store))}\n"
         f"  max_memory_store: {plan.budget_bytes}\n"
         f"  max_file_store: {plan.budget_bytes + buckets + _SLACK_BYTES}\n"
         "}\n"

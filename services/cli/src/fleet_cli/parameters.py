@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Final
 
 import typer
+from pydantic import ValidationError
 
+from fleet_common.fleet_spec import CadenceSpec
 from fleet_common.units import parse_duration, parse_size
 
 DEFAULT_DATA_DIR: Final = Path(".demo")
@@ -27,3 +29,11 @@ def bytes_of(text: str) -> int:
         return parse_size(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def interval_of(text: str) -> float:
+    """A poll interval in seconds, within what a fleet file may say; raises typer.BadParameter."""
+    try:
+        return CadenceSpec(interval=seconds_of(text)).interval
+    except ValidationError as error:
+        raise typer.BadParameter(error.errors(include_url=False)[0]["msg"]) from error

@@ -39,13 +39,15 @@ def choose_port(name: str, salt: str, kept: Mapping[str, int], taken: Collection
     raise ConfigurationError(f"no free port on {LOOPBACK} between {FIRST_PORT} and {LAST_PORT}")
 
 
-def choose_range(name: str, salt: str, count: int, kept: Mapping[str, int]) -> int:
+def choose_range(
+    name: str, salt: str, count: int, kept: Mapping[str, int], taken: Collection[int]
+) -> int:
     """The first of `count` free ports in a row; the kept one where it still is free."""
     wanted = kept.get(name)
-    if wanted is not None and _range_is_free(wanted, count):
+    if wanted is not None and _range_is_free(wanted, count, taken):
         return wanted
     for first in _candidates(f"{salt}:{name}"):
-        if first + count - 1 <= LAST_PORT and _range_is_free(first, count):
+        if _range_is_free(first, count, taken):
             return first
     raise ConfigurationError(
         f"no {count} free ports in a row on {LOOPBACK} between {FIRST_PORT} and {LAST_PORT}; "
@@ -53,8 +55,9 @@ def choose_range(name: str, salt: str, count: int, kept: Mapping[str, int]) -> i
     )
 
 
-def _range_is_free(first: int, count: int) -> bool:
-    return all(is_free(port) for port in range(first, first + count))
+def _range_is_free(first: int, count: int, taken: Collection[int]) -> bool:
+    ports = range(first, first + count)
+    return ports[-1] <= LAST_PORT and all(port not in taken and is_free(port) for port in ports)
 
 
 def _candidates(text: str) -> Iterator[int]:

@@ -4,8 +4,6 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from fleet_cli.environment import (
     FIRMWARE,
     GATEWAY,
@@ -21,8 +19,8 @@ from fleet_cli.environment import (
     writer_environment,
 )
 from fleet_cli.folder import DataFolder
+from fleet_cli.ports import LOOPBACK
 from fleet_cli.processes import ProcessSpec
-from fleet_simulator.world.catalogue import NEWEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,13 @@ class SimulatorPlan:
     seed: int
     base_port: int
     admin_port: int
+    upgrade_port: int
     directory: Path
+
+    @property
+    def upgrade_url(self) -> str:
+        """Its stand-in for MikroTik's upgrade host."""
+        return f"http://{LOOPBACK}:{self.upgrade_port}/routeros"
 
     @property
     def fleet_file(self) -> Path:
@@ -57,6 +61,7 @@ def simulator_spec(folder: DataFolder, plan: SimulatorPlan) -> ProcessSpec:
         "seed": plan.seed,
         "base-port": plan.base_port,
         "admin-port": plan.admin_port,
+        "upgrade-host-port": plan.upgrade_port,
         "fleet-file": plan.fleet_file,
         "credentials-dir": plan.credentials_directory,
     }
@@ -79,16 +84,6 @@ def reader_specs(folder: DataFolder, wiring: Wiring) -> list[ProcessSpec]:
     return [
         _spec(folder, name, MODULE[name], environment) for name, environment in environments.items()
     ]
-
-
-def write_channel_file(path: Path) -> None:
-    """The firmware channels of the simulated world, as the firmware-checker reads them."""
-    channels: dict[int, dict[str, str]] = {}
-    for (major, channel), version in NEWEST.items():
-        # MikroTik's v6 files of some channels name a v7 release, which nobody should follow.
-        if version.startswith(f"{major}."):
-            channels.setdefault(major, {})[channel] = version
-    path.write_text(yaml.safe_dump(channels), encoding="utf-8")
 
 
 def _spec(

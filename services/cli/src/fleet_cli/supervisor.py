@@ -12,6 +12,7 @@ from fleet_cli.folder import DataFolder
 from fleet_cli.log_lines import readable_end
 from fleet_cli.processes import ChildProcess, ProcessSpec, bound_log, start_process
 from fleet_cli.restarts import RestartHistory, RestartPolicy, Trouble, after_end
+from fleet_common.errors import ConfigurationError
 
 _log = logging.getLogger(__name__)
 
@@ -124,4 +125,9 @@ class Supervisor:
         self._on_trouble(line)
 
     def _write_down(self) -> None:
-        self._folder.write_started(tuple(entry.child.record() for entry in self._entries.values()))
+        records = tuple(entry.child.record() for entry in self._entries.values())
+        try:
+            self._folder.write_started(records)
+        except ConfigurationError as error:
+            # A full disk must not end the supervision; only the next start's tidying suffers.
+            self._on_trouble(str(error))
