@@ -110,6 +110,8 @@ async def lay_foundation(
     the supervisor, for its owner to end.
     """
     kept = load_kept(folder)
+    largest = max(kept.largest_budget, options.budget_bytes)
+    kept = kept.model_copy(update={"largest_budget": largest})
     ports = PortBook(folder, kept)
     nats = NatsPlan(ports.give(NATS, options.nats_port), kept.nats_token, kept.largest_budget)
     postgres = PostgresPlan(ports.give(POSTGRES, options.database_port), kept.database_password)
