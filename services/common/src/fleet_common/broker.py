@@ -38,12 +38,13 @@ PENDING_BYTES = 8 * 1024 * 1024
 _ABANDONED_FLUSH_SECONDS = 120
 
 
-async def connect(settings: NatsSection, name: str) -> Client:
+async def connect(settings: NatsSection, name: str, client: Client | None = None) -> Client:
     """Connect, waiting for the server as long as it takes; reconnects for ever.
 
-    Raises ConfigurationError when a named file is missing. Cancel it to stop waiting.
+    `client` is an unconnected client of a service's own kind to use instead of a plain
+    one. Raises ConfigurationError when a named file is missing. Cancel it to stop waiting.
     """
-    client = Client()
+    client = client or Client()
     shown_url = without_credentials(settings.url)
 
     async def on_error(error: Exception) -> None:
