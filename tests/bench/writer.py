@@ -15,6 +15,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
@@ -47,11 +48,21 @@ BATCH_EVENTS = 2_000
 _DEADLINE_SECONDS = 120.0
 _TENANT = tenant_id("bench")
 
+
+@dataclass(frozen=True)
+class Spent:
+    """Wall seconds; CPU seconds of the client alone, and with its servers."""
+
+    seconds: float
+    own_cpu: float
+    all_cpu: float
+
+
 type _Copy = tuple[str, Sequence[str], list[tuple[object, ...]]]
 
 
 def run(runs: int) -> dict[str, float]:
-    """Medians of rows/s, of the ratio to COPY, and of the writer's own CPU per row."""
+    """Medians of rows/s, of the ratio to COPY (by wall time, by CPU time), of CPU per row."""
     directory = Path(tempfile.mkdtemp(prefix="routerfleet-bench-"))
     directory.chmod(0o755)
     postgres = PostgresServer(directory)
@@ -63,28 +74,27 @@ def run(runs: int) -> dict[str, float]:
         broker.stop()
         postgres.close()
         shutil.rmtree(directory, ignore_errors=True)
-    rates, ratios, cpu = zip(*results, strict=True)
     return {
-        "writer_rows_per_second": statistics.median(rates),
-        "writer_ratio_to_copy": statistics.median(ratios),
-        "writer_cpu_us_per_row": statistics.median(cpu),
+        "writer_rows_per_second": statistics.median(ROWS / w.seconds for w, _ in results),
+        "writer_ratio_to_copy": statistics.median(c.seconds / w.seconds for w, c in results),
+        "writer_ratio_to_copy_cpu": statistics.median(c.all_cpu / w.all_cpu for w, c in results),
+        "writer_cpu_us_per_row": statistics.median(w.own_cpu / ROWS * 1e6 for w, _ in results),
     }
 
 
 async def _runs(
     runs: int, broker: NatsServer, postgres: PostgresServer, directory: Path
-) -> list[tuple[float, float, float]]:
+) -> list[tuple[Spent, Spent]]:
     client = await nats.connect(broker.url)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
     await _fill(client)
-    results: list[tuple[float, float, float]] = []
+    results: list[tuple[Spent, Spent]] = []
     # One run to warm caches and files, not counted.
     for number in range(runs + 1):
         database = postgres.create_database()
-        seconds, cpu_us = await _write(broker, postgres.url(database), directory)
-        copy_seconds = await _copy(postgres.url(database))
-        print(f"  {seconds:.2f} s written, {copy_seconds:.2f} s copied, {cpu_us:.1f} us/row")
+        written = await _write(broker, postgres, database, directory)
+        copied = await _copy(postgres, database)
         if number:
-            results.append((ROWS / seconds, copy_seconds / seconds, cpu_us))
+            results.append((written, copied))
         postgres.drop_database(database)
     await client.close()
     return results
@@ -114,8 +124,11 @@ async def _fill(client: Client) -> None:
         raise RuntimeError(f"the stream has {info.state.messages} of {EVENTS} events")
 
 
-async def _write(broker: NatsServer, url: str, directory: Path) -> tuple[float, float]:
-    """Seconds from the opened position to the last commit; the writer's CPU us per row."""
+async def _write(
+    broker: NatsServer, postgres: PostgresServer, database: str, directory: Path
+) -> Spent:
+    """From the opened position to the last commit."""
+    url = postgres.url(database)
     writer = WriterProcess(
         broker.url,
         url,
@@ -123,19 +136,23 @@ async def _write(broker: NatsServer, url: str, directory: Path) -> tuple[float, 
         {"FLEET_WRITER__BATCH_MESSAGES": str(BATCH_EVENTS), "FLEET_WRITER__LINGER_SECONDS": "0.05"},
     ).start()
     assert writer.process is not None
-    process = psutil.Process(writer.process.pid)
+    assert broker.process is not None
+    own = psutil.Process(writer.process.pid)
+    nats_server = psutil.Process(broker.process.pid)
     try:
         async with asyncio.timeout(_DEADLINE_SECONDS), reading(url) as connection:
             await _until(connection, 0)
-            started, cpu_started = time.perf_counter(), _cpu_seconds(process)
+            started, own_started = time.perf_counter(), _cpu_seconds(own)
+            servers_started = _cpu_seconds(nats_server) + postgres.cpu_seconds()
             await _until(connection, EVENTS)
-            seconds, cpu = time.perf_counter() - started, _cpu_seconds(process) - cpu_started
+            seconds, own_cpu = time.perf_counter() - started, _cpu_seconds(own) - own_started
+            servers_cpu = _cpu_seconds(nats_server) + postgres.cpu_seconds() - servers_started
             rows = await connection.fetchval("SELECT rows_stored FROM stream_accounts")
             if rows != ROWS:
                 raise RuntimeError(f"{rows} rows stored, not {ROWS}")
     finally:
         writer.terminate()
-    return seconds, cpu / ROWS * 1e6
+    return Spent(seconds, own_cpu, own_cpu + servers_cpu)
 
 
 async def _until(connection: "asyncpg.Connection[asyncpg.Record]", sequence: int) -> None:
@@ -154,9 +171,9 @@ def _cpu_seconds(process: psutil.Process) -> float:
     return times.user + times.system
 
 
-async def _copy(url: str) -> float:
-    """Seconds to COPY the database's own rows into its tables again, emptied before."""
-    async with reading(url) as connection:
+async def _copy(postgres: PostgresServer, database: str) -> Spent:
+    """To COPY the database's own rows into its tables again, emptied before."""
+    async with reading(postgres.url(database)) as connection:
         # Without a binary codec for MAC addresses COPY would refuse them; all else is
         # asyncpg as it comes.
         await connection.set_type_codec(
@@ -165,12 +182,14 @@ async def _copy(url: str) -> float:
         batches = await _batches(connection)
         for table in SAMPLE_TABLES:
             await connection.execute(f"TRUNCATE {table.name}")
-        started = time.perf_counter()
+        started, own_started = time.perf_counter(), time.process_time()
+        servers_started = postgres.cpu_seconds()
         for batch in batches:
             async with connection.transaction():
                 for target, columns, records in batch:
                     await connection.copy_records_to_table(target, records=records, columns=columns)
-        return time.perf_counter() - started
+        seconds, own_cpu = time.perf_counter() - started, time.process_time() - own_started
+        return Spent(seconds, own_cpu, own_cpu + postgres.cpu_seconds() - servers_started)
 
 
 async def _batches(connection: "asyncpg.Connection[asyncpg.Record]") -> list[list[_Copy]]:

@@ -30,7 +30,7 @@ from fleet_writer.tables import FIRMWARE, INTERFACE, SAMPLE_TABLES
 )
 def test_timescaledb_is_chosen_where_it_is_and_what_was_chosen_stays(
     recorded: str | None,
-    installed: bool,
+    installed: bool,  # noqa: FBT001 - a column of the table above
     mode: ChunkMode,
 ) -> None:
     assert choose_chunk_mode(recorded=recorded, timescaledb_installed=installed) is mode

@@ -1,16 +1,14 @@
 """The metrics-writer put together: connect, migrate, then one session after another."""
 
 import asyncio
-import contextlib
 import logging
 from typing import Final
 
-from nats.aio.client import Client
-
-from fleet_common.broker import connect, jetstream
+from fleet_common.broker import close, connect, jetstream
 from fleet_common.errors import ConfigurationError, FleetError
 from fleet_common.runtime import Runtime
 from fleet_writer.database import Database
+from fleet_writer.direct import DirectClient
 from fleet_writer.errors import (
     DatabaseAwayError,
     DatabaseFullError,
@@ -84,8 +82,7 @@ async def _work(runtime: Runtime, settings: WriterSettings, metrics: WriterMetri
         while not runtime.stop.is_set():
             await _session(database, around, retry)
     finally:
-        with contextlib.suppress(Exception):
-            await client.close()
+        await close(client)
 
 
 class Retry:
@@ -120,14 +117,16 @@ class Retry:
         self._pause = min(self._pause * 2, self._longest_seconds)
 
 
-async def _connect_broker(settings: WriterSettings, stop: asyncio.Event) -> Client | None:
+async def _connect_broker(settings: WriterSettings, stop: asyncio.Event) -> DirectClient | None:
     """None when the stop came first."""
-    connecting = asyncio.create_task(connect(settings.nats, "metrics-writer"))
+    client = DirectClient()
+    connecting = asyncio.create_task(connect(settings.nats, "metrics-writer", client))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({connecting, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     if connecting.done():
-        return connecting.result()
+        connecting.result()
+        return client
     connecting.cancel()
     return None
 

@@ -12,13 +12,12 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
 from fleet_contracts.codec import DecodedEvent, RejectedEventError, decode
-from fleet_contracts.gen.fleet.v1.events_pb2 import Health
 from fleet_contracts.subjects import Kind
 from fleet_writer.directory import DeviceEntry, DeviceKey, Directory
 from fleet_writer.fold import DeviceState, fold
 from fleet_writer.partitions import Partition
 from fleet_writer.positions import Position
-from fleet_writer.rows import Record, RowSet, SensorKey
+from fleet_writer.rows import Record, RowSet, SensorKey, UnknownSensorError
 
 _REASON_CLASS_LENGTH: Final = 60
 _YIELD_EVERY: Final = 200
@@ -33,7 +32,7 @@ class Message(NamedTuple):
     published_ns: int
     subject: str
     payload: bytes
-    reply: str
+    reply: bytes
     traceparent: str | None
 
 
@@ -85,7 +84,7 @@ class StreamPart:
     """The stored position this batch continues; the store checks it."""
     to_sequence: int
     last_ns: int | None
-    last_reply: str = ""
+    last_reply: bytes = b""
     events: int = 0
     rejected: list[RejectedEvent] = field(default_factory=list[RejectedEvent])
     lost: list[LostRange] = field(default_factory=list[LostRange])
@@ -165,6 +164,7 @@ class Preparer:
         batch = Batch()
         latest_ms = time.time() * 1000 + self._future_ms
         touched: dict[int, tuple[DeviceEntry, DeviceState]] = {}
+        devices = self._directory.devices
         for number, item in enumerate(items):
             if number % _YIELD_EVERY == _YIELD_EVERY - 1:
                 await asyncio.sleep(0)
@@ -187,11 +187,16 @@ class Preparer:
             if isinstance(outcome, str):
                 part.rejected.append(RejectedEvent(item, outcome))
                 continue
-            entry = self._known(outcome)
+            subject = outcome.subject
+            entry = devices.get((subject.tenant, subject.device))
             if entry is None:
                 await self._learn(items[number:], latest_ms)
-                entry = self._directory.devices[outcome.subject.tenant, outcome.subject.device]
-            part.rows.add(entry.id, outcome)
+                entry = devices[subject.tenant, subject.device]
+            try:
+                part.rows.add(entry.id, outcome)
+            except UnknownSensorError:
+                await self._learn(items[number:], latest_ms)
+                part.rows.add(entry.id, outcome)
             part.events += 1
             state = fold(entry.state, outcome)
             if state is not entry.state:
@@ -216,18 +221,10 @@ class Preparer:
         batch.parts[position.id] = part
         return part
 
-    def _known(self, decoded: DecodedEvent) -> DeviceEntry | None:
-        """The device, when it and all the event's sensors have keys."""
-        subject = decoded.subject
-        if subject.kind is Kind.HEALTH and self._directory.sensors.unknown(decoded.event.health):
-            return None
-        return self._directory.devices.get((subject.tenant, subject.device))
-
     async def _learn(self, items: Sequence[Message | Skip], latest_ms: float) -> None:
         """Get keys for every unknown device and sensor among the items, in one go."""
         devices: set[DeviceKey] = set()
         sensors: set[SensorKey] = set()
-        found: list[Health] = []
         for item in items:
             outcome = "" if isinstance(item, Skip) else self._decode(item, latest_ms)
             if isinstance(outcome, str):
@@ -236,14 +233,11 @@ class Preparer:
             if key not in self._directory.devices:
                 devices.add(key)
             if outcome.subject.kind is Kind.HEALTH:
-                found.append(outcome.event.health)
                 sensors.update(self._directory.sensors.unknown(outcome.event.health))
         if devices:
             await self._lookups.ensure_devices(devices)
         if sensors:
             await self._lookups.ensure_sensors(sensors)
-            for body in found:
-                self._directory.sensors.unknown(body)
 
     def _decode(self, message: Message, latest_ms: float) -> DecodedEvent | str:
         if self._condemned:

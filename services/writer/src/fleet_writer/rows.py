@@ -15,7 +15,6 @@ from fleet_contracts.gen.fleet.v1.events_pb2 import (
     REACHABILITY_UP,
     Event,
     Health,
-    Sensor,
     WirelessClient,
 )
 from fleet_contracts.subjects import Kind
@@ -38,6 +37,10 @@ type _WireSensorKey = tuple[int, str, int]
 _THOUSAND: Final = 1000
 
 
+class UnknownSensorError(Exception):
+    """A sensor has no key in the database yet; the caller makes one and tries again."""
+
+
 class SensorIds:
     """Surrogate keys of sensors, looked up by what travels."""
 
@@ -49,23 +52,26 @@ class SensorIds:
         """Add keys read from the database."""
         self._by_key.update(ids)
 
+    def ids_of(self, body: Health) -> list[int]:
+        """The keys of a message's sensors; raises UnknownSensorError when one has none yet."""
+        try:
+            return [self._by_wire[one.known_name, one.name, one.unit] for one in body.sensors]
+        except KeyError:
+            if self.unknown(body):
+                raise UnknownSensorError from None
+            return self.ids_of(body)
+
     def unknown(self, body: Health) -> list[SensorKey]:
         """The sensors of a message that have no key yet."""
-        return [key for sensor in body.sensors if (key := self._find(sensor)) is not None]
-
-    def id_of(self, sensor: Sensor) -> int:
-        """The key of a sensor that `unknown` did not name."""
-        return self._by_wire[sensor.known_name, sensor.name, sensor.unit]
-
-    def _find(self, sensor: Sensor) -> SensorKey | None:
-        wire = (sensor.known_name, sensor.name, sensor.unit)
-        if wire in self._by_wire:
-            return None
-        key = (sensor_name(sensor), sensor_unit_word(sensor.unit))
-        if key not in self._by_key:
-            return key
-        self._by_wire[wire] = self._by_key[key]
-        return None
+        missing: list[SensorKey] = []
+        for sensor in body.sensors:
+            key = (sensor_name(sensor), sensor_unit_word(sensor.unit))
+            if key in self._by_key:
+                wire = (sensor.known_name, sensor.name, sensor.unit)
+                self._by_wire[wire] = self._by_key[key]
+            else:
+                missing.append(key)
+        return missing
 
 
 class DayRows:
@@ -96,7 +102,7 @@ class RowSet:
         self._expired: list[list[Record]] = []
 
     def add(self, device_id: int, decoded: DecodedEvent) -> None:
-        """Add an event's rows."""
+        """Add an event's rows, all or, with UnknownSensorError, none."""
         event = decoded.event
         slot_ms = event.slot_unix_ms
         day = self._days.get(slot_ms // DAY_MS) or self._open_day(slot_ms // DAY_MS)
@@ -150,19 +156,19 @@ def _health(rows: RowSet, day: DayRows, device_id: int, slot: bytes, event: Even
     row = (
         device_id,
         slot,
-        body.cpu_load_percent if given("cpu_load_percent") else None,
-        body.bad_blocks_permille if given("bad_blocks_permille") else None,
-        body.memory_free_bytes if given("memory_free_bytes") else None,
-        body.memory_total_bytes if given("memory_total_bytes") else None,
-        body.disk_free_bytes if given("disk_free_bytes") else None,
-        body.disk_total_bytes if given("disk_total_bytes") else None,
-        body.write_sectors_total if given("write_sectors_total") else None,
+        body.cpu_load_percent or (0 if given("cpu_load_percent") else None),
+        body.bad_blocks_permille or (0 if given("bad_blocks_permille") else None),
+        body.memory_free_bytes or (0 if given("memory_free_bytes") else None),
+        body.memory_total_bytes or (0 if given("memory_total_bytes") else None),
+        body.disk_free_bytes or (0 if given("disk_free_bytes") else None),
+        body.disk_total_bytes or (0 if given("disk_total_bytes") else None),
+        body.write_sectors_total or (0 if given("write_sectors_total") else None),
         list(body.cpu_core_load_percent) or None,
     )
+    ids = rows.sensors.ids_of(body)
     day.health_samples.append(row)
     readings: dict[int, Record] = {}
-    for sensor in body.sensors:
-        sensor_id = rows.sensors.id_of(sensor)
+    for sensor_id, sensor in zip(ids, body.sensors, strict=True):
         if sensor.HasField("value_thousandths"):
             value = sensor.value_thousandths / _THOUSAND
             record = (device_id, sensor_id, slot, value, None)
@@ -243,17 +249,17 @@ def _client_row(device_id: int, slot: bytes, client: WirelessClient) -> Record:
     return (
         device_id,
         slot,
-        client.uptime_seconds if given("uptime_seconds") else None,
-        client.tx_rate_bits_per_second if given("tx_rate_bits_per_second") else None,
-        client.rx_rate_bits_per_second if given("rx_rate_bits_per_second") else None,
-        client.tx_bytes_total if given("tx_bytes_total") else None,
-        client.rx_bytes_total if given("rx_bytes_total") else None,
-        client.tx_packets_total if given("tx_packets_total") else None,
-        client.rx_packets_total if given("rx_packets_total") else None,
-        client.signal_dbm if given("signal_dbm") else None,
-        client.signal_to_noise_db if given("signal_to_noise_db") else None,
-        client.tx_ccq_percent if given("tx_ccq_percent") else None,
-        client.rx_ccq_percent if given("rx_ccq_percent") else None,
+        client.uptime_seconds or (0 if given("uptime_seconds") else None),
+        client.tx_rate_bits_per_second or (0 if given("tx_rate_bits_per_second") else None),
+        client.rx_rate_bits_per_second or (0 if given("rx_rate_bits_per_second") else None),
+        client.tx_bytes_total or (0 if given("tx_bytes_total") else None),
+        client.rx_bytes_total or (0 if given("rx_bytes_total") else None),
+        client.tx_packets_total or (0 if given("tx_packets_total") else None),
+        client.rx_packets_total or (0 if given("rx_packets_total") else None),
+        client.signal_dbm or (0 if given("signal_dbm") else None),
+        client.signal_to_noise_db or (0 if given("signal_to_noise_db") else None),
+        client.tx_ccq_percent or (0 if given("tx_ccq_percent") else None),
+        client.rx_ccq_percent or (0 if given("rx_ccq_percent") else None),
         client.mac_address,
         client.interface,
         client.ssid,

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from nats.aio.client import Client
 from nats.js import JetStreamContext
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind
@@ -24,6 +23,7 @@ from fleet_common.tracing import Tracing
 from fleet_contracts.subjects import TenantId, stream_name
 from fleet_writer.batch import Batch, Message, Preparer, Skip
 from fleet_writer.database import Connection
+from fleet_writer.direct import DirectClient
 from fleet_writer.directory import DeviceKey, Directory
 from fleet_writer.errors import BrokerAwayError, RefusedRowsError
 from fleet_writer.faults import Isolation, RejectionWindow
@@ -50,7 +50,7 @@ class Surroundings:
     """What outlives a session."""
 
     settings: WriterSettings
-    client: Client
+    client: DirectClient
     js: JetStreamContext
     partitions: Partitions
     metrics: WriterMetrics

@@ -18,13 +18,11 @@ messages that are gone from the stream.
 import asyncio
 import contextlib
 import logging
+import time
 from collections import deque
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 import orjson
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
@@ -32,6 +30,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
 from fleet_writer.batch import Message, Skip
+from fleet_writer.direct import DirectClient
 from fleet_writer.errors import BrokerAwayError
 from fleet_writer.positions import Position
 from fleet_writer.streams import stream_state
@@ -44,6 +43,7 @@ _HEARTBEAT_SECONDS: Final = 2.0
 _REQUEST_SECONDS: Final = 30.0
 _NANOSECOND: Final = 1_000_000_000
 _REOPEN_PAUSE_SECONDS: Final = 0.5
+_STATUS_PREFIX: Final = b"NATS/1.0 "
 _ACK_TOKENS: Final = 9
 _ACK_TOKENS_V2: Final = 11
 
@@ -78,7 +78,7 @@ class Source:
 
     def __init__(
         self,
-        client: Client,
+        client: DirectClient,
         js: JetStreamContext,
         position: Position,
         mailbox: Mailbox,
@@ -105,7 +105,6 @@ class Source:
 
     async def run(self) -> None:
         """Keep the consumer alive until the stream ends; cancel it to stop."""
-        loop = asyncio.get_running_loop()
         try:
             while not self.ended.is_set():
                 try:
@@ -120,7 +119,7 @@ class Source:
                 while self._broken is None and not self.ended.is_set():
                     await asyncio.sleep(_HEARTBEAT_SECONDS / 4)
                     self.refill()
-                    silent = loop.time() - self._heard_at
+                    silent = time.monotonic() - self._heard_at
                     if self._outstanding > 0 and silent > 3 * _HEARTBEAT_SECONDS:
                         self._broken = f"no heartbeat for {silent:.1f} s"
                 if self._broken is not None:
@@ -168,10 +167,10 @@ class Source:
             self._inbox,
         )
 
-    def acknowledge(self, reply: str) -> None:
+    def acknowledge(self, reply: bytes) -> None:
         """Tell the broker that everything up to this message is stored. Never waits."""
         if reply:
-            self._publish(reply, b"+ACK", "")
+            self._publish(reply.decode(), b"+ACK", "")
 
     def _publish(self, subject: str, payload: bytes, reply: str) -> None:
         task = asyncio.ensure_future(self._client.publish(subject, payload, reply=reply))
@@ -218,26 +217,19 @@ class Source:
         self._consumer_sequence = 0
         self._outstanding = 0
         self._broken = None
-        self._heard_at = asyncio.get_running_loop().time()
-        self._subscription = await self._client.subscribe(  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
-            self._inbox, cb=self._receiver(self._inbox), pending_bytes_limit=0
-        )
+        self._heard_at = time.monotonic()
+        self._subscription = await self._client.subscribe(self._inbox)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+        self._client.deliver_directly(self._subscription, self._receive)
         self.refill()
 
-    def _receiver(self, inbox: str) -> Callable[[Msg], Awaitable[None]]:
-        async def receive(message: Msg) -> None:
-            if inbox == self._inbox and self._broken is None:
-                self._receive(message)
-
-        return receive
-
-    def _receive(self, message: Msg) -> None:
-        self._heard_at = asyncio.get_running_loop().time()
-        headers = message.headers
-        if headers is not None and "Status" in headers:
+    def _receive(self, subject: bytes, reply: bytes, payload: bytes, headers: bytes | None) -> None:
+        if self._broken is not None:
+            return
+        self._heard_at = time.monotonic()
+        if headers is not None and headers.startswith(_STATUS_PREFIX):
             self._on_status(headers)
             return
-        tokens = message.reply.split(".")
+        tokens = reply.decode().split(".")
         last = _ACK_TOKENS if len(tokens) == _ACK_TOKENS else _ACK_TOKENS_V2
         sequence, consumer_sequence, published = tokens[last - 4 : last - 1]
         if int(consumer_sequence) != self._consumer_sequence + 1:
@@ -257,28 +249,27 @@ class Source:
                 self.position,
                 number,
                 int(published),
-                message.subject,
-                message.data,
-                message.reply,
-                headers.get("traceparent") if headers is not None else None,
+                subject.decode(errors="replace"),
+                payload,
+                reply,
+                _header(headers, b"traceparent") if headers is not None else None,
             )
         )
         self._mailbox.added()
         if self._outstanding <= self.limit // 4:
             self.refill()
 
-    def _on_status(self, headers: dict[str, str]) -> None:
-        status = headers["Status"]
+    def _on_status(self, headers: bytes) -> None:
+        status, _, description = headers.partition(b"\r\n")[0].decode()[9:].partition(" ")
         if status == "100":
-            delivered = int(headers.get("Nats-Last-Consumer", "0"))
+            delivered = int(_header(headers, b"Nats-Last-Consumer") or 0)
             if delivered > self._consumer_sequence:
                 self._broken = (
                     f"{delivered - self._consumer_sequence} messages were lost on the way"
                 )
             return
         # 404, 408 and 409 end a request; what it did not deliver is no longer outstanding.
-        left = headers.get("Nats-Pending-Messages")
-        description = headers.get("Description", "")
+        left = _header(headers, b"Nats-Pending-Messages")
         if left is None or "Deleted" in description:
             self._broken = f"{status} {description}".strip()
             return
@@ -289,6 +280,13 @@ class Source:
         subscription, self._subscription = self._subscription, None
         self._inbox = ""
         if subscription is not None:
+            self._client.deliver_as_usual(subscription)
             # Where the connection is gone, the subscription went with it.
             with contextlib.suppress(NatsError, OSError):
                 await subscription.unsubscribe()
+
+
+def _header(headers: bytes, name: bytes) -> str | None:
+    """One header's value; the names the writer asks for are sent in this very case."""
+    _, found, rest = headers.partition(b"\r\n" + name + b":")
+    return rest.partition(b"\r\n")[0].strip().decode() if found else None
