@@ -106,7 +106,10 @@ def row(page: Page, router: Router):  # noqa: ANN201 - a Playwright locator
 
 
 async def search(page: Page, text: str) -> None:
+    """Down to one device; waits for it, because rows are used again for others."""
+    await expect(page.locator("#total-devices")).to_have_text("101")
     await page.get_by_role("searchbox").fill(text)
+    await expect(page.locator("#shown")).to_have_text("1 of 101 devices")
 
 
 async def test_the_table_shows_the_fleet_and_follows_it_by_itself(
@@ -223,15 +226,17 @@ async def test_filters_and_sorting_choose_what_is_shown(
     await expect(page.locator("#shown")).to_have_text("34 of 101 devices")
     await page.get_by_role("button", name="CPU").click()
     await expect(page.locator('[aria-sort="descending"]')).to_have_text("CPU")
-    loads = await page.locator(".body .row:visible .c-cpu .value").all_inner_texts()
-    numbers = [int(load.rstrip("%")) for load in loads if load != NOTHING]
-    order = await page.evaluate(
-        "[...document.querySelectorAll('.body .row:not([hidden])')]"
-        ".sort((a, b) => a.ariaRowIndex - b.ariaRowIndex)"
-        ".map((row) => row.querySelector('.c-cpu .value').textContent)"
+    # Devices without a load stand last in both directions.
+    await page.wait_for_function(
+        """() => {
+          const rows = [...document.querySelectorAll(".body .row:not([hidden])")]
+            .sort((a, b) => a.ariaRowIndex - b.ariaRowIndex);
+          const loads = rows.map((r) => parseInt(r.querySelector(".c-cpu .value").textContent, 10))
+            .map((load) => Number.isNaN(load) ? -1 : load);
+          return loads.length > 20 && loads.every((load, n) => !n || loads[n - 1] >= load);
+        }""",
+        timeout=15_000,
     )
-    shown = [int(load.rstrip("%")) for load in order if load != NOTHING]
-    assert shown == sorted(numbers, reverse=True)
 
 
 async def test_logging_in_out_and_a_bad_token(
@@ -357,3 +362,24 @@ async def test_screenshots_of_the_running_page(
     await page.screenshot(path=SCREENSHOTS / f"page-{scheme}-narrow.png")
     width = await page.evaluate("document.documentElement.scrollWidth")
     assert width <= 420, f"the page is {width} px wide on a screen of 420"
+
+
+async def test_a_focused_row_that_a_filter_hides_gives_focus_to_the_first(
+    browser: Browser, site: Site
+) -> None:
+    page = await open_page(browser, site)
+    await expect(page.locator("#total-devices")).to_have_text("101")
+    await page.locator('.body .row[tabindex="0"]').focus()
+    for _ in range(6):
+        await page.keyboard.press("ArrowDown")
+    await expect(page.locator('.body .row[aria-rowindex="8"]')).to_be_focused()
+    await page.evaluate(
+        """() => {
+          const box = document.getElementById("search");
+          box.value = "south tower-014";
+          box.dispatchEvent(new Event("input"));
+        }"""
+    )
+    await expect(page.locator("#shown")).to_have_text("1 of 101 devices")
+    await expect(row(page, site.routers[14])).to_be_focused()
+    assert site.errors == []

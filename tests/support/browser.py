@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _ARGUMENTS = (
@@ -43,6 +43,7 @@ async def browser() -> AsyncGenerator[Browser]:
             "no Chromium found: install one (apt-get install chromium) or name it in "
             "PLAYWRIGHT_CHROMIUM"
         )
+    expect.set_options(timeout=15_000)  # the machine may be busy with other tests
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=executable, args=list(_ARGUMENTS), timeout=30_000

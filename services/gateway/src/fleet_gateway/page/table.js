@@ -204,8 +204,10 @@ export class Table {
     });
   }
 
-  layout(nowMs) {
-    const focused = this.rows.find((row) => row.element === document.activeElement)?.index;
+  layout(nowMs, keepFocus = true) {
+    const focused = keepFocus
+      ? this.rows.find((row) => row.element === document.activeElement)?.index
+      : undefined;
     const visible = Math.ceil(this.body.clientHeight / ROW_PX) + 2 * EXTRA_ROWS;
     const first = Math.max(0, Math.floor(this.body.scrollTop / ROW_PX) - EXTRA_ROWS);
     const wanted = Math.min(visible, this.devices.length - first);
@@ -255,7 +257,7 @@ export class Table {
     if (top < this.body.scrollTop) this.body.scrollTop = top;
     const bottom = top + ROW_PX - this.body.clientHeight;
     if (bottom > this.body.scrollTop) this.body.scrollTop = bottom;
-    this.layout(Date.now());
+    this.layout(Date.now(), false);
     this.rows[this.focusIndex % this.rows.length].element.focus({ preventScroll: true });
   }
 
