@@ -32,6 +32,7 @@ class EventBuffer:
         self._waiting: deque[Message] = deque()
         self.bytes = 0
         self.dropped: Counter[Kind] = Counter()
+        self.dropped_in_all = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -58,3 +59,4 @@ class EventBuffer:
     def _enforce(self) -> None:
         while len(self._waiting) > self._max_messages or self.bytes > self._max_bytes:
             self.dropped[self.take().kind] += 1
+            self.dropped_in_all += 1

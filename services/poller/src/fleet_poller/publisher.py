@@ -54,6 +54,7 @@ class Publisher:
         self._flight: dict[str, tuple[Message, float]] = {}
         self._returned: list[Message] = []
         self._dropped_seen: Counter[Kind] = Counter()
+        self._dropped_in_all_seen = 0
         self._number = 0
         self._inbox = ""
         self._backoff_seconds = 0.0
@@ -84,8 +85,7 @@ class Publisher:
             self._last_progress = time.monotonic()
         self._number += 1
         self._buffer.append(Message(self._number, kind, subject, payload, message_id, headers))
-        if self._buffer.dropped != self._dropped_seen:
-            self._count_dropped()
+        self._count_dropped()
         self._wake.ring()
 
     # --- what the composition uses ---------------------------------------------------
@@ -243,11 +243,14 @@ class Publisher:
             self._idle.set()
 
     def _count_dropped(self) -> None:
+        if self._buffer.dropped_in_all == self._dropped_in_all_seen:
+            return
         for kind, count in self._buffer.dropped.items():
             new = count - self._dropped_seen[kind]
             if new:
                 self._metrics.dropped.labels(kind.value, "buffer_full").inc(new)
         self._dropped_seen = self._buffer.dropped.copy()
+        self._dropped_in_all_seen = self._buffer.dropped_in_all
 
 
 def _why(data: bytes) -> tuple[int, str]:
