@@ -36,7 +36,7 @@ class GatewaySection(Section):
     """Bytes of rendered events kept for each tenant; older positions resume from the stream."""
     ring_entries: int = Field(default=100_000, ge=1, le=10_000_000)
     """Events kept for each tenant at most."""
-    flush_milliseconds: float = Field(default=10.0, ge=0, le=1000)
+    flush_milliseconds: float = Field(default=20.0, ge=0, le=1000)
     """How long an event may wait for others, to share one write to each client."""
     heartbeat_seconds: float = Field(default=15.0, ge=0.1, le=300)
     """Seconds between two comments to each client; proxies close what is silent."""
