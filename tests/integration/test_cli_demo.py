@@ -1,8 +1,4 @@
-"""`routerfleet demo` end to end: real routers' protocol, NATS, PostgreSQL, all services.
-
-The tests share a data folder, in this order in one process: the first start makes it, later
-ones find what earlier ones left.
-"""
+"""`routerfleet demo` end to end: the routers' protocol, NATS, PostgreSQL, all services."""
 
 import asyncio
 import json
@@ -19,7 +15,7 @@ from fleet_cli.database import read_model
 from fleet_cli.folder import Running
 from support.demo import demo, routerfleet
 
-pytestmark = [pytest.mark.xdist_group("demo"), pytest.mark.timeout(180)]
+pytestmark = pytest.mark.timeout(240)
 
 DEVICES, TENANTS = 12, 2
 SMALL = ("--devices", str(DEVICES), "--tenants", str(TENANTS), "--interval", "1s", "--json")
@@ -37,11 +33,6 @@ SUMMARY_KEYS = {
 }
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("demo") / "data"
-
-
 def assert_all_accounted_for(summary: dict[str, Any]) -> None:
     assert summary["problems"] == []
     assert (summary["unaccounted"], summary["duplicates"]) == (0, 0)
@@ -49,9 +40,32 @@ def assert_all_accounted_for(summary: dict[str, Any]) -> None:
     assert summary["events_stored"] + summary["rejected"] + summary["lost"] == summary["events"]
 
 
-async def test_a_run_of_ten_seconds_accounts_for_every_event_and_leaves_nothing_running(
-    folder: Path,
+async def test_every_event_of_two_runs_is_accounted_for_although_the_writer_is_killed(
+    tmp_path: Path,
 ) -> None:
+    folder = tmp_path / "data"
+    first = await _first_run(folder)
+    async with demo(folder, *SMALL, "--seconds", "8", "--budget", "4MB") as run:
+        await run.running()
+        await run.said("measuring for")
+        os.kill(run.pid_of("writer"), signal.SIGKILL)
+        code, summary = await run.end()
+    assert code == 0, run.progress()
+    assert_all_accounted_for(summary)
+    assert summary["restarts"] == 1
+    assert "writer ended (signal 9)" in run.progress()
+    assert summary["warm_start"] is True
+    assert summary["first_device_seconds"] < 15
+    # Rows of the first run are still there, and the streams are the same ones.
+    assert summary["rows"] > first["rows"]
+    assert summary["accounts"].keys() == first["accounts"].keys()
+    assert all(account["published"] > 0 for account in summary["accounts"].values())
+    # The plan follows the smaller budget, on the streams that hold the first run's events.
+    assert summary["stream_max_bytes"] <= 4_000_000
+
+
+async def _first_run(folder: Path) -> dict[str, Any]:
+    """Ten seconds in a fresh folder, at a poll a second."""
     async with demo(folder, *SMALL, "--seconds", "10") as run:
         running = await run.running()
         secrets = {running.nats_token, running.database_url.split(":")[2].split("@")[0]}
@@ -64,7 +78,6 @@ async def test_a_run_of_ten_seconds_accounts_for_every_event_and_leaves_nothing_
     assert_all_accounted_for(summary)
     assert (summary["devices_total"], summary["devices_up"]) == (DEVICES, DEVICES)
     assert summary["tenants"] == TENANTS
-    # Ten seconds after all were up, at a poll a second each.
     assert summary["polls"] >= 10 * DEVICES
     # What the routers say they answered, counted by themselves.
     assert summary["polls_answered"] == summary["polls"]
@@ -72,44 +85,39 @@ async def test_a_run_of_ten_seconds_accounts_for_every_event_and_leaves_nothing_
     assert summary["warm_start"] is False
     assert run.folder.started_processes() == ()
     assert run.folder.running() is None
+    return summary
 
 
-async def test_a_second_run_goes_on_with_the_data_and_survives_a_killed_writer(
-    folder: Path,
+async def test_nothing_outlives_a_runner_that_is_killed_and_the_next_one_goes_on(
+    tmp_path: Path,
 ) -> None:
-    async with demo(folder, *SMALL, "--seconds", "8") as run:
-        await run.running()
-        await run.said("measuring for")
-        os.kill(run.pid_of("writer"), signal.SIGKILL)
-        second, _, complaint = await routerfleet("demo", "--data-dir", str(folder))
-        code, summary = await run.end()
-    assert second == 2
-    assert "already uses" in complaint
-    assert "--data-dir" in complaint
-    assert code == 0, run.progress()
-    assert_all_accounted_for(summary)
-    assert summary["restarts"] == 1
-    assert "writer ended (signal 9)" in run.progress()
-    assert summary["warm_start"] is True
-    assert summary["first_device_seconds"] < 15
-    # Rows of the first run are still there: more than this run can have stored alone.
-    stored = sum(account["stored"] for account in summary["accounts"].values())
-    assert summary["rows"] > stored
-    assert all(account["published"] > 0 for account in summary["accounts"].values())
-
-
-async def test_nothing_outlives_a_runner_that_is_killed(folder: Path) -> None:
+    folder = tmp_path / "data"
     async with demo(folder, *SMALL) as run:
         await run.running()
         await run.everybody_up(DEVICES)
         assert len(run.note_processes()) == 6 + TENANTS
+        second, _, complaint = await routerfleet("demo", "--data-dir", str(folder))
         run.process.kill()
         await run.process.wait()
     # demo() waits for the end of all of its processes, and fails when one stays.
     assert run.left_over() == []
+    assert second == 2
+    assert "already uses" in complaint
+    assert "--data-dir" in complaint
+    code, _, errors = await routerfleet("events", "tail", "--data-dir", str(folder))
+    assert code == 1
+    assert "no demo runs" in errors
+    async with demo(folder, *SMALL) as run:
+        await run.everybody_up(DEVICES)
+        code, summary = await run.interrupt()
+    assert code == 0, run.progress()
+    assert_all_accounted_for(summary)
 
 
-async def test_a_running_demo_can_be_looked_at_and_ends_cleanly_at_ctrl_c(folder: Path) -> None:
+async def test_a_running_demo_can_be_looked_at_and_ends_cleanly_at_ctrl_c(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "data"
     async with demo(folder, *SMALL) as run:
         running = await run.running()
         await run.everybody_up(DEVICES)

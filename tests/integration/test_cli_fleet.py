@@ -19,7 +19,7 @@ from support.routers import fixed_router
 from support.simulator import simulate
 from support.waiting import eventually
 
-pytestmark = [pytest.mark.xdist_group("demo"), pytest.mark.timeout(180)]
+pytestmark = pytest.mark.timeout(240)
 
 SECRET = "routers"
 

@@ -10,9 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-import psutil
-
-from fleet_cli.folder import DataFolder, Running, StartedProcess
+from fleet_cli.folder import DataFolder, Running, StartedProcess, is_process
 from support.waiting import eventually
 
 _END_SECONDS = 60.0
@@ -43,17 +41,8 @@ class DemoRun:
         return processes
 
     def left_over(self) -> list[str]:
-        """Names of its processes, and their children, that still live."""
-        alive: list[str] = []
-        for one in self.seen:
-            try:
-                process = psutil.Process(one.pid)
-                same = abs(process.create_time() - one.started) < 1
-                if same and process.status() != psutil.STATUS_ZOMBIE:
-                    alive.append(one.name)
-            except psutil.NoSuchProcess:
-                continue
-        return alive
+        """Names of its processes that still live."""
+        return [one.name for one in self.seen if is_process(one.pid, one.started)]
 
     async def running(self) -> Running:
         """Wait until all services have been started."""

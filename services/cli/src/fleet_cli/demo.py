@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+import psutil
 from nats.errors import Error as NatsError
 
 from fleet_cli.account_reader import StreamMark, mark_stream
@@ -243,6 +244,7 @@ class Demo:
         self._folder.write_running(
             Running(
                 runner_pid=os.getpid(),
+                runner_started=psutil.Process().create_time(),
                 page_url=foundation.page_url,
                 nats_url=wiring.nats.url,
                 nats_token=wiring.nats.token,

@@ -71,10 +71,10 @@ def event_text(message: StreamMessage) -> str:
 
 
 def _fields(body: Mapping[str, Any]) -> Iterator[str]:
-    """`name=value`; of a list its length."""
+    """`name=value`; of a list its length: `interfaces=[10]`."""
     for name, value in body.items():
         if isinstance(value, list):
-            yield f"{name}={len(cast('list[object]', value))}"
+            yield f"{name}=[{len(cast('list[object]', value))}]"
         elif isinstance(value, str) and (" " in value or not value):
             yield f'{name}="{value[:_MAX_TEXT]}"'
         else:

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fleet_common.errors import ConfigurationError
 
+_START_TIME_TOLERANCE = 1.0
 _PRIVATE_FILE = 0o600
 _PRIVATE_FOLDER = 0o711  # PostgreSQL's user has to pass, nobody needs to list
 
@@ -43,6 +45,8 @@ class Running(Record):
     """How to reach the demo that runs in a folder. Holds secrets: readable by its owner only."""
 
     runner_pid: int
+    runner_started: float
+    """Seconds since the epoch: tells the runner from another process with its pid."""
     page_url: str
     nats_url: str
     nats_token: str
@@ -90,11 +94,12 @@ class DataFolder:
         return self.logs / f"{name}.log"
 
     def running(self) -> Running | None:
-        """The running demo, as far as its file tells; None without a readable one."""
+        """The running demo; None when none runs, whatever a killed one left behind."""
         try:
-            return Running.model_validate_json((self / "running.json").read_bytes())
+            running = Running.model_validate_json((self / "running.json").read_bytes())
         except (OSError, ValidationError):
             return None
+        return running if is_process(running.runner_pid, running.runner_started) else None
 
     def write_running(self, running: Running) -> None:
         """Say where the demo can be reached."""
@@ -209,6 +214,16 @@ def write_private(path: Path, text: str) -> None:
         raise ConfigurationError(
             f"{path} cannot be written: {error.strerror}; make room or name another --data-dir"
         ) from error
+
+
+def is_process(pid: int, started: float) -> bool:
+    """Whether the process with this pid lives and began then (seconds since the epoch)."""
+    try:
+        process = psutil.Process(pid)
+        same = abs(process.create_time() - started) < _START_TIME_TOLERANCE
+        return same and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def free_disk_bytes(path: Path) -> int:

@@ -13,13 +13,12 @@ from typing import Final
 
 import psutil
 
-from fleet_cli.folder import StartedProcess
+from fleet_cli.folder import StartedProcess, is_process
 
 _log = logging.getLogger(__name__)
 
 _LEASH: Final = Path(__file__).with_name("leash.py")
 _KILL_SECONDS: Final = 5.0
-_START_TIME_TOLERANCE: Final = 1.0
 HAS_DEATH_SIGNAL: Final = sys.platform == "linux"
 
 
@@ -139,9 +138,11 @@ def end_left_over(processes: tuple[StartedProcess, ...]) -> list[StartedProcess]
     A pid counts only when the process started when ours did. Blocks for a few seconds
     at most.
     """
-    mine = [
-        (entry, process) for entry in processes if (process := _same_process(entry)) is not None
-    ]
+    mine: list[tuple[StartedProcess, psutil.Process]] = []
+    for entry in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if is_process(entry.pid, entry.started):
+                mine.append((entry, psutil.Process(entry.pid)))
     for _, process in mine:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()
@@ -151,15 +152,6 @@ def end_left_over(processes: tuple[StartedProcess, ...]) -> list[StartedProcess]
             process.kill()
     psutil.wait_procs(alive, timeout=_KILL_SECONDS)
     return [entry for entry, _ in mine]
-
-
-def _same_process(entry: StartedProcess) -> psutil.Process | None:
-    try:
-        process = psutil.Process(entry.pid)
-        same = abs(process.create_time() - entry.started) < _START_TIME_TOLERANCE
-        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-    except psutil.NoSuchProcess:
-        return None
 
 
 def bound_log(log: Path, max_bytes: int) -> bool:
