@@ -32,24 +32,30 @@ class FleetFile:
     tenant: str = "north"
     devices: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
-    def write(self) -> None:
-        document = {
-            "apiVersion": "routerfleet.io/v1alpha1",
-            "kind": "RouterFleet",
-            "metadata": {"name": self.tenant},
-            "spec": {
-                "credentials": {"secretRef": {"name": SECRET}},
-                "cadence": {"interval": "1s"},
-                "devices": self.devices,
-            },
-        }
-        self.path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    def write(self, **others: list[dict[str, Any]]) -> None:
+        """This tenant's devices, and those of other tenants by name."""
+        tenants = {self.tenant: self.devices, **others}
+        text = yaml.safe_dump_all(fleet_document(*item) for item in tenants.items())
+        self.path.write_text(text, encoding="utf-8")
 
     def write_secret(self, username: str, password: str) -> None:
         folder = self.path.parent / "credentials" / SECRET
         folder.mkdir(parents=True)
         (folder / "username").write_text(username)
         (folder / "password").write_text(password)
+
+
+def fleet_document(tenant: str, devices: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "apiVersion": "routerfleet.io/v1alpha1",
+        "kind": "RouterFleet",
+        "metadata": {"name": tenant},
+        "spec": {
+            "credentials": {"secretRef": {"name": SECRET}},
+            "cadence": {"interval": "1s"},
+            "devices": devices,
+        },
+    }
 
 
 @pytest.fixture
@@ -135,15 +141,17 @@ async def test_devices_that_cannot_be_polled_hold_up_nobody_and_edits_are_follow
             fleet.write()
             await run.said("spec.devices[0].adress: no such field")
             await run.said("what runs goes on as before")
-            fleet.devices = [device(place) for place in places.values()]
-            fleet.write()
+            fleet.devices = [device(places["core-1"]), device(places["core-2"])]
+            fleet.write(south=[device(places["core-3"])])
             await run.said("fleet file read again: 3 devices")
-            await eventually_states(running, {"core-3"})
+            await eventually_states(running, {"core-3"}, "south")
             code, summary = await run.interrupt()
     assert code == 0, run.progress()
     assert (summary["unaccounted"], summary["duplicates"], summary["problems"]) == (0, 0, [])
     assert (summary["devices_total"], summary["devices_up"]) == (3, 3)
     assert summary["polls_answered"] is None
+    assert summary["accounts"].keys() == {"FLEET_north", "FLEET_south"}
+    assert summary["accounts"]["FLEET_south"]["published"] > 0
     assert simulator.listeners["alpha/core-3"].device.ledger.polls > 0
 
 
@@ -151,14 +159,16 @@ def other_secret(name: str) -> dict[str, Any]:
     return {"secretRef": {"name": name}}
 
 
-async def eventually_states(running: Running, names: Iterable[str]) -> dict[str, DeviceState]:
+async def eventually_states(
+    running: Running, names: Iterable[str], tenant: str = "north"
+) -> dict[str, DeviceState]:
     """The named devices' states once each of them has one."""
     wanted = set(names)
 
     async def read() -> dict[str, DeviceState]:
         try:
             async with read_model(running.database_url) as model:
-                states = await model.devices(["north"])
+                states = await model.devices([tenant])
         except TransientError:
             return {}  # the writer has not made its tables yet
         return {one.device: one for one in states if one.reachable is not None}

@@ -16,6 +16,7 @@ from nats.errors import Error as NatsError
 from fleet_cli.account_reader import StreamMark, mark_stream
 from fleet_cli.closing import Closing, RunRecord
 from fleet_cli.console import RunConsole
+from fleet_cli.database import Position, read_model
 from fleet_cli.environment import poller_name
 from fleet_cli.figures import FigureReader, Figures
 from fleet_cli.fleets import active_devices, missing_secrets
@@ -93,9 +94,9 @@ class Demo:
         applier = PlanApplier(foundation.js, self._options.budget_bytes)
         self._say_all((await applier.apply(self._fleets)).notes)
         figures = FigureReader(foundation.js, foundation.wiring.postgres.url)
-        await self._mark(foundation, figures)
+        await self._mark(foundation, self._tenants())
         for tenant in self._tenants():
-            foundation = foundation.with_poller(tenant)
+            foundation.add_poller(tenant)
         for spec in reader_specs(foundation.folder, foundation.wiring):
             await self._supervisor.start(spec)
         for tenant in self._tenants():
@@ -202,13 +203,13 @@ class Demo:
                 self._console.warn(f"{edit}\nwhat runs goes on as before")
                 continue
             try:
-                foundation = await self._take_edit(foundation, applier, edit)
+                await self._take_edit(foundation, applier, edit)
             except (TransientError, ConfigurationError, NatsError, TimeoutError) as error:
                 self._console.warn(f"the edited fleet file could not be applied: {error}")
 
     async def _take_edit(
         self, foundation: Foundation, applier: PlanApplier, fleets: list[RouterFleet]
-    ) -> Foundation:
+    ) -> None:
         applied = await applier.apply(fleets)
         before, self._fleets = set(self._tenants()), fleets
         for tenant in before - set(self._tenants()):
@@ -217,29 +218,30 @@ class Demo:
             if tenant in before:
                 continue
             if tenant not in self._marks:
-                self._marks[tenant] = await mark_stream(foundation.js, [], tenant)
-            foundation = foundation.with_poller(tenant)
+                await self._mark(foundation, [tenant])
+            foundation.add_poller(tenant)
             await self._supervisor.start(poller_spec(foundation.folder, foundation.wiring, tenant))
         self._console.say(f"fleet file read again: {len(active_devices(fleets))} devices")
         self._say_all(applied.notes)
         for line in missing_secrets(fleets, foundation.source.credentials_directory):
             self._console.warn(line)
-        return foundation
+        self._write_running(foundation)
 
     # --- small things ----------------------------------------------------------------
 
-    async def _mark(self, foundation: Foundation, figures: FigureReader) -> None:
-        positions = []
-        if self._warm:
-            try:
-                positions = await (await figures.model()).positions()
-            except TransientError as error:
-                # A folder whose first run ended before the writer made its tables.
-                _log.info("no positions yet", extra={"reason": str(error)})
-        for tenant in self._tenants():
+    async def _mark(self, foundation: Foundation, tenants: Sequence[TenantId]) -> None:
+        """Note where the tenants' streams stand before anything of this run is in them."""
+        positions: list[Position] = []
+        try:
+            async with read_model(foundation.wiring.postgres.url) as model:
+                positions = await model.positions()
+        except TransientError as error:
+            # A first run: the writer has not made its tables, so nothing is stored.
+            _log.info("no positions yet", extra={"reason": str(error)})
+        for tenant in tenants:
             self._marks[tenant] = await mark_stream(foundation.js, positions, tenant)
 
-    def _announce(self, foundation: Foundation) -> None:
+    def _write_running(self, foundation: Foundation) -> None:
         wiring = foundation.wiring
         self._folder.write_running(
             Running(
@@ -252,6 +254,9 @@ class Demo:
                 tenants=tuple(self._tenants()),
             )
         )
+
+    def _announce(self, foundation: Foundation) -> None:
+        self._write_running(foundation)
         fleets, devices = len(self._fleets), len(active_devices(self._fleets))
         self._console.say(f"{devices} devices of {fleets} tenants")
         self._console.say(f"live page   {foundation.page_url}")

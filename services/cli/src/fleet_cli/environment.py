@@ -1,7 +1,6 @@
 """The environment each service gets: what the user set, then what the demo decides."""
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -40,8 +39,8 @@ class Wiring:
     credentials_directory: Path
     upgrade_url: str | None
     """Where firmware channels are read; None: MikroTik's own host."""
-    admin_ports: Mapping[str, int]
-    """Where each process serves /metrics and /healthz."""
+    admin_ports: dict[str, int]
+    """Where each process serves /metrics and /healthz; grows when a tenant joins."""
 
 
 def inherited_environment() -> dict[str, str]:

@@ -81,24 +81,12 @@ class Foundation:
         """Where the live page is."""
         return f"http://{LOOPBACK}:{self.wiring.gateway_port}/"
 
-    def with_poller(self, tenant: str) -> "Foundation":
-        """The same with an admin port for a tenant's poller."""
+    def add_poller(self, tenant: str) -> None:
+        """Give a tenant's poller its admin port."""
         name = poller_name(tenant)
-        if name in self.wiring.admin_ports:
-            return self
-        ports = {**self.wiring.admin_ports, name: self.ports.give(name)}
-        self.ports.keep()
-        wiring = Wiring(
-            self.wiring.nats,
-            self.wiring.postgres,
-            self.wiring.gateway_port,
-            self.wiring.credentials_directory,
-            self.wiring.upgrade_url,
-            ports,
-        )
-        return Foundation(
-            self.folder, self.ports, wiring, self.source, self.simulator, self.client, self.js
-        )
+        if name not in self.wiring.admin_ports:
+            self.wiring.admin_ports[name] = self.ports.give(name)
+            self.ports.keep()
 
 
 async def lay_foundation(
