@@ -369,6 +369,27 @@ async def test_sigterm_says_goodbye_and_ends_soon_with_clients_connected(site: S
         assert "Traceback" not in gateway.log.read_text()
 
 
+async def test_sigterm_ends_soon_while_the_broker_hangs(site: Site) -> None:
+    async with site.gateway() as gateway, sse(gateway.url) as client:
+        await client.until("snapshot-end")
+        site.server.pause()
+        code = await asyncio.to_thread(gateway.stop, 9)
+        assert code == 0, gateway.log.read_text()[-2000:]
+        assert (await client.until("bye"))[-1].data == {"reason": "shutdown"}
+
+
+async def test_a_place_without_streams_says_so_and_waits(site: Site) -> None:
+    await site.js.delete_stream("FLEET_north")
+    async with site.gateway() as gateway, sse(gateway.url) as client:
+        end = (await client.until("snapshot-end"))[-1]
+        assert end.data == {"tenants": [], "devices": 0}
+        await declare(site.js, "north")
+        assert (await client.until("snapshot-end"))[-1].data["tenants"] == ["north"]
+        [seq] = await site.statuses(EDGE, 0, 1)
+        assert sequences(await client.events(1)) == [seq]
+        assert await metric(gateway, "fleet_gateway_resets_total") == 0
+
+
 async def test_health_turns_red_when_the_broker_hangs(site: Site) -> None:
     async with site.gateway(HEALTH_LIMIT_SECONDS="3") as gateway, httpx.AsyncClient() as http:
 

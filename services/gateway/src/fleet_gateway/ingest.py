@@ -77,10 +77,16 @@ class Ingest:
 
     async def run(self) -> None:
         """Read until cancelled; trouble with the broker is waited out, never given up on."""
+        earlier = ""
         while True:
             reason = await self._attempt()
             self._metrics.ingest_restarts.labels(self.tenant, reason).inc()
-            _log.info("reading the stream anew", extra={"tenant": self.tenant, "reason": reason})
+            if reason != earlier:
+                _log.info(
+                    "the reading ended; setting it up anew until it works",
+                    extra={"tenant": self.tenant, "reason": reason},
+                )
+            earlier = reason
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def _attempt(self) -> str:
@@ -100,8 +106,8 @@ class Ingest:
         except ReadingEndedError as error:
             return error.reason
         except (NatsError, TimeoutError, OSError) as error:
-            _log.warning(
-                "the stream cannot be read now; trying again",
+            _log.debug(
+                "the stream cannot be read now",
                 extra={"tenant": self.tenant, "reason": f"{type(error).__name__}: {error}"},
             )
             return "unavailable"
