@@ -1,10 +1,10 @@
 """The publisher against a real JetStream that is slow, full, hanging or away."""
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -75,8 +75,13 @@ async def hang(server: NatsServer) -> None:
     """Stop the broker and wait until all its threads have stopped: the signal alone is early."""
     server.pause()
     assert server.process is not None
-    _, status = await asyncio.to_thread(os.waitpid, server.process.pid, os.WUNTRACED)
-    assert os.WIFSTOPPED(status)
+    threads = Path(f"/proc/{server.process.pid}/task")
+
+    def states() -> set[str]:
+        lines = [(thread / "stat").read_text() for thread in threads.iterdir()]
+        return {line.rpartition(")")[2].split()[0] for line in lines}
+
+    await eventually(states, lambda seen: seen == {"T"}, what="every thread is stopped")
 
 
 async def test_events_are_stored_in_order_and_drained(
