@@ -44,7 +44,7 @@ POLLS = 36
 # Firmware comes every six hours: with the first poll only.
 EVENTS = DEVICES * (POLLS * 4 + 1)
 ROWS = DEVICES * (POLLS * (ROWS_OF_A_POLL - 1) + 1)
-BATCH_EVENTS = 2_000
+BATCH_EVENTS = 5_000
 _DEADLINE_SECONDS = 120.0
 _TENANT = tenant_id("bench")
 

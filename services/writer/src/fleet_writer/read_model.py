@@ -7,7 +7,7 @@ from typing import Final
 from fleet_writer.batch import DeviceChange
 from fleet_writer.database import Connection
 from fleet_writer.fold import InterfaceRecord
-from fleet_writer.times import EPOCH, from_ms, from_ms_or_none, from_seconds_or_none
+from fleet_writer.times import EPOCH, from_seconds_or_none, wire_ms, wire_ms_or_none
 
 type Record = tuple[object, ...]
 
@@ -159,19 +159,19 @@ def _columns(rows: Sequence[Record]) -> list[list[object]]:
 
 def _hot(change: DeviceChange) -> Record:
     state = change.after
-    interfaces_slot = from_ms_or_none(state.interfaces_slot_ms)
+    interfaces_slot = wire_ms_or_none(state.interfaces_slot_ms)
     status = state.status
     if status is None:
         return (change.device_id, interfaces_slot, *(None,) * 7, 0, None, None)
     return (
         change.device_id,
         interfaces_slot,
-        from_ms(status.slot_ms),
+        wire_ms(status.slot_ms),
         status.reachable,
-        from_ms_or_none(status.last_seen_ms),
-        from_ms_or_none(status.reachable_since_ms),
-        from_ms_or_none(status.unreachable_since_ms),
-        from_ms_or_none(status.last_reboot_seen_ms),
+        wire_ms_or_none(status.last_seen_ms),
+        wire_ms_or_none(status.reachable_since_ms),
+        wire_ms_or_none(status.unreachable_since_ms),
+        wire_ms_or_none(status.last_reboot_seen_ms),
         status.uptime_seconds,
         status.consecutive_failures,
         status.error_class,
@@ -185,7 +185,7 @@ def _inventories(changes: Sequence[DeviceChange]) -> Iterable[Record]:
         if part is not None and part is not change.before.inventory:
             yield (
                 change.device_id,
-                from_ms(part.slot_ms),
+                wire_ms(part.slot_ms),
                 part.revision,
                 part.identity,
                 part.board_name,
@@ -208,7 +208,7 @@ def _firmware(changes: Sequence[DeviceChange]) -> Iterable[Record]:
         if part is not None and part is not change.before.firmware:
             yield (
                 change.device_id,
-                from_ms(part.slot_ms),
+                wire_ms(part.slot_ms),
                 part.installed_version,
                 part.channel,
                 part.latest_version,
@@ -226,7 +226,7 @@ def _advice(changes: Sequence[DeviceChange]) -> Iterable[Record]:
         if part is not None and part is not change.before.advice:
             yield (
                 change.device_id,
-                from_ms(part.slot_ms),
+                wire_ms(part.slot_ms),
                 part.verdict,
                 part.installed_version,
                 part.channel,

@@ -183,7 +183,7 @@ def _health(rows: RowSet, day: DayRows, device_id: int, slot: bytes, event: Even
 
 def _interfaces(_rows: RowSet, day: DayRows, device_id: int, slot: bytes, event: Event) -> None:
     body = event.interfaces
-    ids = body.ids
+    ids = body.ids[:]
     count = len(ids)
     day.interface_samples.extend(
         zip(

@@ -28,13 +28,13 @@ class WriterSection(Section):
     """Seconds between two looks for new streams."""
     takeover_seconds: float = Field(default=1.0, gt=0, le=60)
     """Seconds between a standby's attempts at a stream that another writer holds."""
-    batch_messages: int = Field(default=2_000, ge=1, le=50_000)
+    batch_messages: int = Field(default=5_000, ge=1, le=50_000)
     """Most messages in one transaction. A batch's rows are in memory twice over."""
     batch_bytes: int = Field(default=8 * 1024 * 1024, ge=1024 * 1024, le=256 * 1024 * 1024)
     """Most payload bytes in one transaction, and in one pull request."""
     linger_seconds: float = Field(default=0.25, ge=0, le=10)
     """Seconds a batch waits to fill. More: fewer transactions, later rows."""
-    buffer_messages: int = Field(default=8_000, ge=100, le=200_000)
+    buffer_messages: int = Field(default=20_000, ge=100, le=200_000)
     """Most messages held for all streams together; pulling stops there."""
     maintenance_seconds: float = Field(default=600.0, gt=0, le=86_400)
     """Seconds between two rounds of making partitions ahead and dropping old ones."""

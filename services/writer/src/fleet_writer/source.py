@@ -60,7 +60,8 @@ class Mailbox:
     def added(self) -> None:
         """One more item lies in a source."""
         self.count += 1
-        self.some.set()
+        if self.count == 1:
+            self.some.set()
         if self.count >= self._batch_messages:
             self.full.set()
 

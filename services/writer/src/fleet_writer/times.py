@@ -20,6 +20,11 @@ def wire_ms(ms: int) -> bytes:
     return _INT64.pack((ms - PG_EPOCH_MS) * 1000)
 
 
+def wire_ms_or_none(ms: int | None) -> bytes | None:
+    """None stays None."""
+    return None if ms is None else _INT64.pack((ms - PG_EPOCH_MS) * 1000)
+
+
 def encode_timestamptz(value: bytes | datetime) -> bytes:
     """The binary format of a moment; bytes are in it already."""
     if isinstance(value, bytes):
@@ -35,11 +40,6 @@ def decode_timestamptz(value: bytes) -> datetime:
 def from_ms(ms: int) -> datetime:
     """The moment, aware, in UTC."""
     return EPOCH + timedelta(milliseconds=ms)
-
-
-def from_ms_or_none(ms: int | None) -> datetime | None:
-    """None stays None."""
-    return None if ms is None else EPOCH + timedelta(milliseconds=ms)
 
 
 def from_ns(ns: int) -> datetime:
