@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from fleet_common.tracing import Tracing
 from fleet_contracts.subjects import DeviceId, Kind, TenantId
 from fleet_gateway.channel import Delivery
-from fleet_gateway.client import Client, ClientContext, ClientLimits, Resume
+from fleet_gateway.client import Client
+from fleet_gateway.client_context import ClientContext, ClientLimits, Resume
 from fleet_gateway.entries import Entry
 from fleet_gateway.frames import event_frame
 from fleet_gateway.hub import Hub

@@ -16,7 +16,7 @@ from fleet_contracts.subjects import BadNameError, TenantId, tenant_id
 from fleet_gateway.api import Api
 from fleet_gateway.auth import Authenticator
 from fleet_gateway.channel import Delivery
-from fleet_gateway.client import ClientContext, ClientLimits
+from fleet_gateway.client_context import ClientContext, ClientLimits
 from fleet_gateway.events import EventStream
 from fleet_gateway.hub import Hub
 from fleet_gateway.ingest import Feed, Ingest

@@ -9,22 +9,18 @@ Live, it takes what comes or is cut.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
 from fleet_contracts.subjects import TenantId
 from fleet_gateway.channel import render
+from fleet_gateway.client_context import RESET_TEXT, ClientContext, Outlet, Resume, Send
 from fleet_gateway.entries import Entry
 from fleet_gateway.frames import control_frame, http_chunk, retry_frame
-from fleet_gateway.hub import Hub
 from fleet_gateway.log import Standing, TenantLog
 from fleet_gateway.positions import Mark, Vector
-from fleet_gateway.replay import ReplayFailedError, Replays
+from fleet_gateway.replay import ReplayFailedError
 from fleet_gateway.selection import ChannelKey, coalesce
-from fleet_gateway.telemetry import GatewayMetrics
-
-type Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 _PIECE_BYTES: Final = 64 * 1024
 _AHEAD_SECONDS: Final = 3.0
@@ -32,59 +28,6 @@ _AHEAD_POLL_SECONDS: Final = 0.05
 _MAX_ROUNDS: Final = 5
 _BYE_SECONDS: Final = 3.0
 _ABORTED: Final = frozenset({"slow", "stalled", "behind", "gone"})
-
-_RESET_TEXT: Final = {
-    "discarded": "events after your position are no longer on the stream",
-    "recreated": "the stream was made anew since your position",
-    "ahead": "your position is beyond the end of the stream",
-    "too_far": "your position is further back than a replay may reach",
-    "unavailable": "the stream could not be read",
-    "unreadable": "your Last-Event-ID is not a position",
-}
-
-
-class Outlet(Protocol):
-    """Where bytes go; see outlet.py."""
-
-    def write(self, chunk: bytes) -> None:
-        """Write without waiting."""
-        ...
-
-    def buffered(self) -> int:
-        """Bytes not taken yet."""
-        ...
-
-    def abort(self) -> None:
-        """Close at once."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class ClientLimits:
-    """When a client is cut, and what it is told at the start."""
-
-    max_backlog_bytes: int
-    stall_seconds: float
-    retry_milliseconds: int
-    replay_max_events: int
-
-
-@dataclass(frozen=True, slots=True)
-class Resume:
-    """What a client asked to resume from: marks, or the reason why its id is no use."""
-
-    marks: Mapping[TenantId, Mark]
-    unreadable: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ClientContext:
-    """What all clients share."""
-
-    hub: Hub
-    replayer: Replays
-    limits: ClientLimits
-    metrics: GatewayMetrics
 
 
 class Client:
@@ -184,7 +127,8 @@ class Client:
         self._context.metrics.ended.labels(reason).inc()
         self._hub.leave(self)
         self._wake.set()
-        if reason in _ABORTED:
+        # A farewell behind a backlog would wait for a client that may never read it.
+        if reason in _ABORTED or self._outlet.buffered() > _PIECE_BYTES:
             self._outlet.abort()
 
     def gone(self) -> None:
@@ -298,7 +242,7 @@ class Client:
         for tenant, reason in tenants.items():
             if reason is not None:
                 self._context.metrics.resets.labels(reason).inc()
-                body = {"tenant": tenant, "reason": reason, "message": _RESET_TEXT[reason]}
+                body = {"tenant": tenant, "reason": reason, "message": RESET_TEXT[reason]}
                 frames.append(control_frame("reset", body))
             log = self._hub.logs[tenant]
             self._position[tenant] = log.mark

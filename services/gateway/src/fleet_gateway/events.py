@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, cast
 
 from fleet_gateway.auth import Authenticator, Visitor
-from fleet_gateway.client import Client, ClientContext, Resume, Send
+from fleet_gateway.client import Client
+from fleet_gateway.client_context import ClientContext, Resume, Send
 from fleet_gateway.errors import ApiError
 from fleet_gateway.outlet import EXTENSION, Outlet
 from fleet_gateway.positions import BadPositionError, parse_position

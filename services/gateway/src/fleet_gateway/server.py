@@ -11,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from fleet_gateway.client import Client, Send
+from fleet_gateway.client import Client
+from fleet_gateway.client_context import Send
 from fleet_gateway.errors import ApiError
 from fleet_gateway.events import EventStream
 from fleet_gateway.telemetry import GatewayMetrics
