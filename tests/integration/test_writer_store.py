@@ -243,3 +243,24 @@ async def test_a_new_tenant_is_found_by_itself(fleet: Fleet) -> None:
 
     account = await other.stored(1)
     assert (account["tenant"], account["events_stored"]) == ("zeta", 1)
+
+
+async def test_one_transaction_for_two_tenants_accounts_each_its_own(fleet: Fleet) -> None:
+    """Duplicates and refused values of the one are not the other's."""
+    other = Fleet(fleet.client, fleet.nats_url, fleet.database_url, tenant_id("zeta"))
+    await other.declare()
+    bad = interfaces(now_slot_ms(), 1)
+    bad.interfaces.rx_bytes_total[0] = 2**64 - 1
+    await other.publish("bad", Kind.INTERFACES, bad)
+    for _ in range(2):
+        await other.publish_polls([now_slot_ms()], ["gw-1"])
+    await fleet.publish_polls([now_slot_ms()], ["gw-1", "gw-2"])
+    fleet.writer(linger_seconds=0.3)
+
+    acme = await fleet.stored(10)
+    zeta = await other.stored(11)
+
+    assert (acme["events_stored"], acme["rows_stored"]) == (10, 2 * ROWS_OF_A_POLL)
+    assert (acme["rows_duplicate"], acme["events_rejected"]) == (0, 0)
+    assert (zeta["events_stored"], zeta["rows_stored"]) == (10, ROWS_OF_A_POLL)
+    assert (zeta["rows_duplicate"], zeta["events_rejected"]) == (ROWS_OF_A_POLL, 1)

@@ -75,6 +75,7 @@ class Session:
         self._tasks: dict[TenantId, asyncio.Task[None]] = {}
         self._batches: asyncio.Queue[Batch | None] = asyncio.Queue(maxsize=1)
         self._foreign: set[TenantId] = set()
+        self._turn = 0
         self._preparer = Preparer(
             self._directory,
             self,
@@ -225,10 +226,15 @@ class Session:
         return not stop.is_set()
 
     def _take(self) -> list[Message | Skip]:
-        """A batch's items, a fair share of each stream."""
+        """A batch's items, a fair share of each stream; another one begins each time.
+
+        A stream that is being isolated has a batch of one message to itself in its turn.
+        """
         writer = self._around.settings.writer
         room, room_bytes = writer.batch_messages, writer.batch_bytes
         sources = [source for source in self._sources.values() if source.buffer]
+        self._turn = (self._turn + 1) % max(1, len(sources))
+        sources = sources[self._turn :] + sources[: self._turn]
         items: list[Message | Skip] = []
         for number, source in enumerate(sources):
             if self._around.isolation.isolating(source.position):
