@@ -43,9 +43,15 @@ export class Device {
   }
 
   get identity() { return this.inventory?.identity || this.name; }
-  get board() { return this.inventory?.board_name || this.inventory?.model || ""; }
+  // RouterOS writes `hAP ax^3` for what MikroTik sells as hAP ax³.
+  get board() {
+    const name = this.inventory?.board_name || this.inventory?.model || "";
+    return name.replace("^2", "²").replace("^3", "³");
+  }
+  // `7.17.2 (stable)`: the channel has its own place in the detail panel.
   get osVersion() {
-    return this.inventory?.version || this.firmware?.installed_version || "";
+    const version = this.inventory?.version || this.firmware?.installed_version || "";
+    return version.replace(/ \(.*\)$/, "");
   }
   get cpu() { return this.health?.cpu_load_percent ?? null; }
   get memory() {
@@ -89,8 +95,8 @@ export class Device {
       case "inventory":
         this.seen(event);
         this.searchText = [
-          this.name, this.tenant, this.identity, this.board, this.osVersion,
-          this.inventory.serial_number ?? "",
+          this.name, this.tenant, this.identity, this.board, this.inventory.board_name ?? "",
+          this.inventory.version ?? "", this.inventory.serial_number ?? "",
         ].join(" ").toLowerCase();
         break;
     }

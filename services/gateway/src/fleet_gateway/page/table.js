@@ -88,7 +88,9 @@ class Row {
     this.dot.setAttribute("aria-label", state);
     this.dot.title = state;
     setText(this.main, device.identity);
-    setText(this.sub, state === "down" ? `${device.name} · ${words(device.status?.error_class)}` : device.name);
+    const name = device.identity === device.name ? "" : device.name;
+    const reason = state === "down" ? words(device.status?.error_class) : "";
+    setText(this.sub, [name, reason].filter(Boolean).join(" · "));
     setText(this.tenant, device.tenant);
     setText(this.board, device.board || NOTHING);
     this.board.title = device.board;
