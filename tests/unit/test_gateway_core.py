@@ -23,6 +23,8 @@ from fleet_contracts.codec import encode
 from fleet_contracts.subjects import DeviceId, Kind, TenantId, tenant_id
 from fleet_gateway import sessions
 from fleet_gateway.channel import Channel, Delivery, Member
+from fleet_gateway.client import Client
+from fleet_gateway.client_context import ClientContext, ClientLimits, Resume
 from fleet_gateway.entries import Entry, RawMessage, render_entry
 from fleet_gateway.frames import event_frame, frame_data, http_chunk
 from fleet_gateway.hub import Hub
@@ -37,6 +39,7 @@ from fleet_gateway.positions import (
     render_mark,
 )
 from fleet_gateway.reader import StreamReader
+from fleet_gateway.replay import Replays
 from fleet_gateway.selection import ChannelKey, Selection, coalesce
 from fleet_gateway.telemetry import GatewayMetrics
 from fleet_gateway.tokens import Grant, find_grant, read_tokens
@@ -335,3 +338,69 @@ def test_deliveries_count_events_times_members() -> None:
     channel.flush()
     assert read_counter(metrics, "fleet_gateway_deliveries_total") == 6
     assert read_counter(metrics, "fleet_gateway_writes_total") == 3
+
+
+class SlowOutlet:
+    """A socket whose far end takes what the test says."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self.aborted = False
+
+    def write(self, chunk: bytes) -> None:
+        self.waiting += len(chunk)
+
+    def buffered(self) -> int:
+        return self.waiting
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+def slow_client(reason: list[str | None]) -> tuple[Client, SlowOutlet]:
+    """A client that is cut above 1,000 bytes or after 30 s; `reason` is what its token says."""
+    metrics = GatewayMetrics()
+    tracing = Tracing(None, "test")
+    hub = Hub(RingLimits(1 << 20, 10), Delivery(lambda _d, _c: None, 0, metrics, tracing))
+    limits = ClientLimits(1000, 30, 2000, 100)
+    context = ClientContext(hub, cast("Replays", None), limits, metrics)
+    outlet = SlowOutlet()
+    client = Client(context, ChannelKey(Selection()), Resume({}), outlet, lambda: reason[0])
+    hub.enter(client)
+    return client, outlet
+
+
+async def test_a_client_is_cut_when_a_write_finds_too_much_untaken() -> None:
+    client, outlet = slow_client([None])
+    client.deliver(b"x" * 5000)
+    assert client.ended is None, "one large chunk makes nobody slow"
+    client.deliver(b"x")
+    assert client.ended == "slow"
+    assert outlet.aborted
+    assert outlet.waiting == 5000
+
+
+async def test_a_client_is_cut_when_it_takes_nothing_for_long() -> None:
+    client, outlet = slow_client([None])
+    client.deliver(b"x" * 500)
+    for now in (0, 20):
+        client.sweep(now)
+    outlet.waiting -= 100  # it lives
+    for now in (40, 60, 75):
+        client.sweep(now)
+        assert client.ended is None
+    client.sweep(95)
+    assert client.ended == "stalled"
+    assert outlet.aborted
+
+
+async def test_a_revoked_token_ends_its_stream_politely() -> None:
+    reason: list[str | None] = [None]
+    client, outlet = slow_client(reason)
+    client.sweep(0)
+    assert client.ended is None
+    reason[0] = "revoked"
+    client.sweep(5)
+    client.gone()
+    assert client.ended == "revoked", "the first reason stands"
+    assert not outlet.aborted
