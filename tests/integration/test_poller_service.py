@@ -84,13 +84,13 @@ async def test_the_process_outlives_a_broker_restart_and_loses_nothing(
                 what="polling goes on without a broker",
             )
             await eventually(
-                lambda: poller.metric("fleet_poller_buffer_messages_count"),
+                lambda: poller.metric("fleet_poller_buffer_messages"),
                 lambda waiting: waiting >= 10,
                 what="events wait in the buffer",
             )
             nats_server.start()
             await eventually(
-                lambda: poller.metric("fleet_poller_buffer_messages_count"),
+                lambda: poller.metric("fleet_poller_buffer_messages"),
                 lambda waiting: waiting == 0,
                 what="the buffer empties",
             )
@@ -146,7 +146,7 @@ async def test_a_full_buffer_drops_the_oldest_and_counts_them(
                 lambda dropped: dropped >= 3,
                 what="drops are counted",
             )
-            assert await poller.metric("fleet_poller_buffer_messages_count") <= 6
+            assert await poller.metric("fleet_poller_buffer_messages") <= 6
             nats_server.start()
             seen = await broker.stored()
             await eventually(broker.stored, lambda stored: stored > seen, what="events flow again")
@@ -187,7 +187,7 @@ async def test_sigterm_while_the_broker_is_away_exits_in_time(
             await eventually(lambda: broker.events("router-1"), bool)
             nats_server.kill()
             await eventually(
-                lambda: poller.metric("fleet_poller_buffer_messages_count"),
+                lambda: poller.metric("fleet_poller_buffer_messages"),
                 bool,
                 what="an event waits for the broker",
             )

@@ -436,7 +436,7 @@ async def test_a_removed_device_is_logged_out_and_silent(
         seen = len(poller.of("router-1", Kind.STATUS))
         await statuses(poller, "router-2", 3)
         assert len(poller.of("router-1", Kind.STATUS)) == seen
-        assert poller.metric("fleet_poller_devices_count", state="assigned") == 1
+        assert poller.metric("fleet_poller_assigned_devices", state="assigned") == 1
 
 
 async def test_stopping_waits_for_the_polls_in_flight(simulator: Simulator, secrets: Path) -> None:

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # What a name may end in: base units, counted things, and two states (`up`, `state`).
 UNITS = (
     "total", "seconds", "bytes", "messages", "events", "devices", "streams", "clients",
-    "channels", "sessions", "count", "up", "state",
+    "channels", "sessions", "up",
 )  # fmt: skip
 PER_DEVICE_LABELS = {"device", "subject", "interface", "mac_address", "host"}
 

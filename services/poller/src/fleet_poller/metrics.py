@@ -28,19 +28,19 @@ class PollerMetrics(MetricSet):
             "Slots at which a device's circuit breaker was open.",
         )
         self.devices = self.gauge(
-            "fleet_poller_devices_count", "Devices assigned to this shard, by state.", ["state"]
+            "fleet_poller_assigned_devices", "Devices assigned to this shard, by state.", ["state"]
         )
         self.logins = self.counter(
             "fleet_poller_logins_total", "Sessions opened, by outcome.", ["outcome"]
         )
         self.buffer_messages = self.gauge(
-            "fleet_poller_buffer_messages_count", "Events waiting for the broker."
+            "fleet_poller_buffer_messages", "Events waiting for the broker."
         )
         self.buffer_bytes = self.gauge(
             "fleet_poller_buffer_bytes", "Bytes of events waiting for the broker."
         )
         self.in_flight = self.gauge(
-            "fleet_poller_publish_in_flight_count", "Events sent and not yet acknowledged."
+            "fleet_poller_in_flight_messages", "Events sent and not yet acknowledged."
         )
         self.dropped = self.counter(
             "fleet_poller_events_dropped_total",
@@ -50,13 +50,19 @@ class PollerMetrics(MetricSet):
         self.acknowledged = self.counter(
             "fleet_poller_events_acknowledged_total", "Events stored by the broker.", ["kind"]
         )
+        self.duplicates = self.counter(
+            "fleet_poller_events_duplicate_total",
+            "Of these, events that the broker already had: a retry whose first answer was lost, "
+            "or a slot polled twice around a restart or handover.",
+            ["kind"],
+        )
         self.publish_retries = self.counter(
             "fleet_poller_publish_retries_total",
             "Events sent again, by reason.",
             ["reason"],
         )
         self.broker_connected = self.gauge(
-            "fleet_poller_broker_connected_state", "1 while the broker connection is up."
+            "fleet_poller_broker_up", "1 while the broker connection is up."
         )
         self.bad_records = self.counter(
             "fleet_poller_bad_records_total", "Device records that could not be read."
