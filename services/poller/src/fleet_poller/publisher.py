@@ -180,6 +180,8 @@ class Publisher:
         data = reply.data
         if data and b'"error"' not in data:
             self._acknowledged[message.kind].inc()
+            if b'"duplicate"' in data:  # the field is only there when it is true
+                self._metrics.duplicates.labels(message.kind.value).inc()
             self._last_progress = time.monotonic()
             self._backoff_seconds = 0.0
             if not self._flight and not self._buffer and not self._returned:
