@@ -25,8 +25,10 @@ BEGAN = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 SLOT_MS = 1_795_521_600_000
 
 
-def device(name: str, slot: datetime | None, *, reachable: bool | None) -> DeviceState:
-    return DeviceState("north", name, reachable, slot, None, None)
+def device(
+    name: str, slot: datetime | None, *, reachable: bool | None, seen: datetime | None = None
+) -> DeviceState:
+    return DeviceState("north", name, reachable, slot, seen, None, None)
 
 
 def test_only_polls_of_this_run_tell_whether_a_device_is_up() -> None:
@@ -36,13 +38,15 @@ def test_only_polls_of_this_run_tell_whether_a_device_is_up() -> None:
             device("b", BEGAN - timedelta(hours=1), reachable=True),
             device("c", BEGAN, reachable=False),
             device("d", None, reachable=None),
+            # Polled right after the start, for the slot just past.
+            device("e", BEGAN - timedelta(seconds=2), reachable=True, seen=BEGAN),
             device("of-another-fleet", BEGAN, reachable=True),
         ]
     )
-    wanted = {("north", name) for name in "abcd"}
+    wanted = {("north", name) for name in "abcde"}
     count = count_devices(figures, wanted, BEGAN)
     assert count is not None
-    assert (count.total, count.up, count.down, count.known) == (4, 1, 1, 2)
+    assert (count.total, count.up, count.down, count.known) == (5, 2, 1, 3)
 
 
 def test_a_database_that_cannot_be_asked_is_not_shown_as_zero_devices() -> None:

@@ -57,13 +57,14 @@ class Position:
 class DeviceState:
     """What the read model knows of one device; `reachable` is None before its first status.
 
-    `status_slot` is the slot of its newest status.
+    `status_slot` is the slot of its newest status, `last_seen` when it last answered.
     """
 
     tenant: str
     device: str
     reachable: bool | None
     status_slot: datetime | None
+    last_seen: datetime | None
     error_class: str | None
     error_message: str | None
 
@@ -96,8 +97,8 @@ class ReadModel:
         """The devices of these tenants."""
         with _as_transient():
             rows = await self._raw.fetch(
-                "SELECT tenants.name, devices.name, reachable, status_slot, error_class, "
-                "error_message "
+                "SELECT tenants.name, devices.name, reachable, status_slot, last_seen, "
+                "error_class, error_message "
                 "FROM devices JOIN tenants ON tenants.id = tenant_id "
                 "WHERE tenants.name = ANY($1) ORDER BY 1, 2",
                 list(tenants),
@@ -121,18 +122,6 @@ class ReadModel:
             (cast("str", row[0]), (cast("datetime", row[1]) - _EPOCH) // _MILLISECOND)
             for row in rows
         }
-
-    async def polls(self, tenants: Sequence[str], since: datetime) -> int:
-        """Polls of these tenants whose slot is not before `since`: each has one status."""
-        with _as_transient():
-            count = await self._raw.fetchval(
-                "SELECT count(*) FROM device_status_samples "
-                "JOIN devices ON devices.id = device_id JOIN tenants ON tenants.id = tenant_id "
-                "WHERE tenants.name = ANY($1) AND slot >= $2",
-                list(tenants),
-                since,
-            )
-        return cast("int", count)
 
     async def rejected_sequences(self, stream: str) -> set[int]:
         """Sequences of the messages that were set aside."""

@@ -18,7 +18,8 @@ from fleet_contracts.subjects import Kind, TenantId, stream_name
 _ACKNOWLEDGED: Final = "fleet_poller_events_acknowledged_total"
 _DROPPED: Final = "fleet_poller_events_dropped_total"
 _POLLS: Final = "fleet_poller_polls_total"
-_COUNTERS: Final = (_ACKNOWLEDGED, _DROPPED, _POLLS)
+_DUPLICATES: Final = "fleet_poller_events_duplicate_total"
+_COUNTERS: Final = (_ACKNOWLEDGED, _DROPPED, _DUPLICATES, _POLLS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class FigureReader:
         """One reading of everything."""
         figures = Figures()
         await self.scrape_pollers(poller_ports)
-        figures.polls = sum(one.total(_POLLS) for one in self.pollers.values())
+        figures.polls = self.polls()
         with contextlib.suppress(NatsError, TimeoutError):
             figures.streams = [await self._stream(tenant) for tenant in tenants]
         try:
@@ -85,9 +86,20 @@ class FigureReader:
         return answered
 
     def acknowledged(self, tenant: str) -> dict[Kind, int]:
-        """What a tenant's pollers know to be stored, by kind."""
-        totals = self.pollers.get(tenant, CounterTotals()).by_label(_ACKNOWLEDGED, "kind")
-        return {Kind(kind): count for kind, count in totals.items()}
+        """Events that a tenant's pollers know to have added to the stream, by kind.
+
+        A slot polled again right after a restart is acknowledged, but adds nothing.
+        """
+        totals = self.pollers.get(tenant, CounterTotals())
+        duplicates = totals.by_label(_DUPLICATES, "kind")
+        return {
+            Kind(kind): count - duplicates.get(kind, 0)
+            for kind, count in totals.by_label(_ACKNOWLEDGED, "kind").items()
+        }
+
+    def polls(self) -> int:
+        """Polls that the pollers have finished in this run, as far as they could be asked."""
+        return sum(one.total(_POLLS) for one in self.pollers.values())
 
     def dropped(self) -> int:
         """Events that pollers gave up before they reached a stream."""

@@ -4,6 +4,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 
+from fleet_cli.database import DeviceState
 from fleet_cli.figures import Figures
 from fleet_common.units import format_duration, format_size
 
@@ -51,11 +52,15 @@ def count_devices(
     states = [
         one.reachable
         for one in figures.devices
-        if (one.tenant, one.device) in wanted
-        and one.status_slot is not None
-        and one.status_slot >= since
+        if (one.tenant, one.device) in wanted and _polled_since(one, since)
     ]
     return DeviceCount(len(wanted), states.count(True), states.count(False))
+
+
+def _polled_since(device: DeviceState, since: datetime) -> bool:
+    """A poll right after the start may belong to a slot that was already past."""
+    times = (device.last_seen, device.status_slot)
+    return any(time is not None and time >= since for time in times)
 
 
 def rates(moments: list[Moment]) -> Rates | None:

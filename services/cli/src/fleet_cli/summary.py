@@ -14,7 +14,7 @@ class Summary:
     devices_up: int
     tenants: int
     polls: int
-    """Polls whose outcome is stored, failed ones included."""
+    """Polls that were finished, failed ones included."""
     polls_answered: int | None
     """What the simulated routers themselves count; null with real ones."""
     events: int
