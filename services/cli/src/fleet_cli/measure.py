@@ -32,24 +32,28 @@ def stored_bytes(message: StoredMessage) -> int:
     return plain + _HEADER_LINE + headers + _RECORD_WITH_HEADERS_BYTES
 
 
-async def measure_kinds(client: Client, tenants: Sequence[TenantId]) -> Mapping[Kind, float]:
-    """The mean size of the newest messages of each kind; a kind nobody published is left out.
+async def measure_kinds(
+    client: Client, tenants: Sequence[TenantId]
+) -> Mapping[TenantId, Mapping[Kind, float]]:
+    """By tenant, the mean size of the newest messages of each kind that anybody published.
 
-    A device that is down publishes a short status only: with kinds measured one by one it
-    does not distort the others. Raises TransientError.
+    Each tenant's own: one with large messages must not change what another gets. A device
+    that is down publishes a short status only: with kinds measured one by one it does not
+    distort the others. Raises TransientError.
     """
+    return {tenant: await _measure_tenant(client, tenant) for tenant in tenants}
+
+
+async def _measure_tenant(client: Client, tenant: TenantId) -> Mapping[Kind, float]:
     sizes: dict[Kind, float] = {}
     for kind in Kind:
         seen: list[int] = []
-        for tenant in tenants:
-            taken = 0
-            async for message in last_messages(
-                client, stream_name(tenant), kind_subjects(tenant, kind)
-            ):
-                seen.append(stored_bytes(message))
-                taken += 1
-                if taken == SAMPLES_PER_KIND:
-                    break
+        async for message in last_messages(
+            client, stream_name(tenant), kind_subjects(tenant, kind)
+        ):
+            seen.append(stored_bytes(message))
+            if len(seen) == SAMPLES_PER_KIND:
+                break
         if seen:
             sizes[kind] = sum(seen) / len(seen)
     return sizes

@@ -15,7 +15,15 @@ from fleet_common.broker import declare_bucket, declare_stream, stream_config
 from fleet_common.errors import ConfigurationError
 from fleet_common.fleet_spec import RouterFleet
 from fleet_common.inventory import Assignment, device_records, put_if_changed, replace_all
-from fleet_common.planning import FLOOR_BYTES, StreamPlan, plan
+from fleet_common.planning import (
+    FLOOR_BYTES,
+    PlanningError,
+    PlanRequest,
+    Sizes,
+    StreamPlan,
+    plan_streams,
+    single_budget,
+)
 from fleet_common.units import format_duration, format_size
 from fleet_contracts.streams import (
     ASSIGNMENTS_BUCKET,
@@ -24,13 +32,12 @@ from fleet_contracts.streams import (
     INVENTORY_BUCKET_MAX_BYTES,
     StreamDefinition,
 )
-from fleet_contracts.subjects import Kind, TenantId, stream_name
+from fleet_contracts.subjects import TenantId, stream_name
 
 _log = logging.getLogger(__name__)
 
 SHARD: Final = "shard-0"
 """The one shard a tenant has on a laptop."""
-_NEGLIGIBLE_SHARE: Final = 0.01
 _PREFIX: Final = stream_name(TenantId(""))
 
 
@@ -52,7 +59,7 @@ class PlanApplier:
         self._planned: dict[str, int] = {}
 
     async def apply(
-        self, fleets: Sequence[RouterFleet], measured: Mapping[Kind, float] | None = None
+        self, fleets: Sequence[RouterFleet], measured: Mapping[TenantId, Sizes] | None = None
     ) -> Applied:
         """Streams sized to the fleets, their devices and assignments in the buckets.
 
@@ -70,8 +77,15 @@ class PlanApplier:
         notes = [note for info in left if (note := await self._shrink_unused(info)) is not None]
         reserved = sum(_least_bytes(info) for info in left)
         try:
-            plans = plan(fleets, self._budget_bytes - reserved, measured)
-        except ValueError as error:
+            plans = plan_streams(
+                PlanRequest(
+                    fleets=fleets,
+                    budget=single_budget(self._budget_bytes - reserved),
+                    measured=measured or {},
+                    previous=self._previous(fleets, existing),
+                )
+            )
+        except PlanningError as error:
             raise ConfigurationError(
                 f"--budget {format_size(self._budget_bytes)}, of which streams of earlier fleets "
                 f"hold {format_size(reserved)}: {error}. Give a larger --budget or another "
@@ -84,6 +98,19 @@ class PlanApplier:
         await self._assign(fleets, [_tenant(info) for info in left])
         return Applied(tuple(plans), tuple(notes))
 
+    def _previous(
+        self, fleets: Sequence[RouterFleet], existing: Mapping[str, StreamInfo]
+    ) -> dict[TenantId, int]:
+        """The sizes planned last; after a start those that the streams have."""
+        previous: dict[TenantId, int] = {}
+        for fleet in fleets:
+            name = stream_name(fleet.tenant)
+            live = existing[name].config.max_bytes if name in existing else None
+            size = self._planned.get(name, live)
+            if size is not None and size > 0:
+                previous[fleet.tenant] = size
+        return previous
+
     async def _declare(self, one: StreamPlan, before: StreamInfo | None) -> list[str]:
         definition = one.definition
         planned_before = self._planned.get(definition.name)
@@ -91,12 +118,6 @@ class PlanApplier:
         if before is not None:
             differing = differences(before.config, stream_config(definition))
             if not differing:
-                return []
-            if set(differing) == {"max_bytes"} and _negligible(*differing["max_bytes"]):
-                # Measured sizes move a little all the time. A stream may stay a little below
-                # its share, never above: together they keep to the budget.
-                if one.max_bytes < (before.config.max_bytes or 0):
-                    await declare_stream(self._js, definition)
                 return []
         try:
             await declare_stream(self._js, definition)
@@ -165,13 +186,6 @@ def differences(live: StreamConfig, wanted: StreamConfig) -> dict[str, tuple[obj
     )
     pairs = {name: (getattr(live, name), getattr(wanted, name)) for name in names}
     return {name: (a, b) for name, (a, b) in pairs.items() if a != b}
-
-
-def _negligible(live: object, wanted: object) -> bool:
-    """Two sizes that differ by no more than a hundredth."""
-    if not isinstance(live, int) or not isinstance(wanted, int):
-        return False
-    return abs(live - wanted) <= wanted * _NEGLIGIBLE_SHARE
 
 
 def _describe(one: StreamPlan, before: StreamInfo | None, planned_before: int | None) -> list[str]:

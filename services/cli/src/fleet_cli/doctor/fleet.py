@@ -6,7 +6,7 @@ from fleet_cli.doctor.result import Result, fail, ok, warn
 from fleet_cli.fleets import active_devices, missing_secrets
 from fleet_common.errors import ConfigurationError
 from fleet_common.fleet_spec import load_fleet_file
-from fleet_common.planning import plan
+from fleet_common.planning import PlanningError, plan
 from fleet_common.units import format_duration, format_size
 
 
@@ -26,7 +26,7 @@ def check_fleet(file: Path, credentials: Path, budget_bytes: int) -> list[Result
         results.append(ok("secrets", f"all there, in {credentials}"))
     try:
         plans = plan(fleets, budget_bytes)
-    except ValueError as error:
+    except PlanningError as error:
         return [*results, fail("streams", str(error), "give a larger --budget to the demo")]
     for one in plans:
         title = f"stream of {one.tenant}"
