@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from prometheus_client import generate_latest
 
 from fleet_cli.database import DeviceState, Position
 from fleet_cli.event_lines import EventFilter, event_json, event_text
-from fleet_cli.figures import Figures, StreamSize
+from fleet_cli.figures import POLLER_COUNTERS, Figures, StreamSize, events_added
 from fleet_cli.log_lines import readable, readable_end
 from fleet_cli.measure import stored_bytes
 from fleet_cli.scrape import CounterTotals, parse_metrics
@@ -20,6 +21,7 @@ from fleet_common.direct import StoredMessage
 from fleet_contracts.codec import encode
 from fleet_contracts.gen.fleet.v1.events_pb2 import Event, Health, Status
 from fleet_contracts.subjects import Kind
+from fleet_poller.metrics import PollerMetrics
 
 BEGAN = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 SLOT_MS = 1_795_521_600_000
@@ -166,6 +168,20 @@ def test_counters_go_on_when_a_process_begins_anew() -> None:
     totals.update(parse_metrics('things_total{kind="b"} 4\nothers_total 9\n'), [name])
     assert totals.by_label(name, "kind") == {"a": 15, "b": 4}
     assert totals.total("others_total") == 0
+
+
+def test_the_counters_that_are_read_are_those_the_poller_has() -> None:
+    assert {row.name for row in PollerMetrics().table} >= set(POLLER_COUNTERS)
+
+
+def test_a_slot_polled_again_after_a_restart_adds_nothing_to_the_stream() -> None:
+    metrics = PollerMetrics()
+    metrics.acknowledged.labels("status").inc(10)
+    metrics.acknowledged.labels("health").inc(4)
+    metrics.duplicates.labels("status").inc(3)
+    totals = CounterTotals()
+    totals.update(parse_metrics(generate_latest(metrics.registry).decode()), POLLER_COUNTERS)
+    assert events_added(totals) == {Kind.STATUS: 7, Kind.HEALTH: 4}
 
 
 def test_a_stored_message_s_size_leaves_out_what_direct_get_adds() -> None:

@@ -19,7 +19,7 @@ _ACKNOWLEDGED: Final = "fleet_poller_events_acknowledged_total"
 _DROPPED: Final = "fleet_poller_events_dropped_total"
 _POLLS: Final = "fleet_poller_polls_total"
 _DUPLICATES: Final = "fleet_poller_events_duplicate_total"
-_COUNTERS: Final = (_ACKNOWLEDGED, _DROPPED, _DUPLICATES, _POLLS)
+POLLER_COUNTERS: Final = (_ACKNOWLEDGED, _DROPPED, _DUPLICATES, _POLLS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +82,12 @@ class FigureReader:
             series = await read_metrics(self._http, port)
             if series is not None:
                 answered += 1
-                self.pollers.setdefault(tenant, CounterTotals()).update(series, _COUNTERS)
+                self.pollers.setdefault(tenant, CounterTotals()).update(series, POLLER_COUNTERS)
         return answered
 
     def acknowledged(self, tenant: str) -> dict[Kind, int]:
-        """Events that a tenant's pollers know to have added to the stream, by kind.
-
-        A slot polled again right after a restart is acknowledged, but adds nothing.
-        """
-        totals = self.pollers.get(tenant, CounterTotals())
-        duplicates = totals.by_label(_DUPLICATES, "kind")
-        return {
-            Kind(kind): count - duplicates.get(kind, 0)
-            for kind, count in totals.by_label(_ACKNOWLEDGED, "kind").items()
-        }
+        """Events that a tenant's pollers know to have added to the stream, by kind."""
+        return events_added(self.pollers.get(tenant, CounterTotals()))
 
     def polls(self) -> int:
         """Polls that the pollers have finished in this run, as far as they could be asked."""
@@ -129,3 +121,15 @@ class FigureReader:
     async def _stream(self, tenant: TenantId) -> StreamSize:
         info = await self._js.stream_info(stream_name(tenant))
         return StreamSize(tenant, info.state.bytes, info.config.max_bytes or 0, info.state.last_seq)
+
+
+def events_added(totals: CounterTotals) -> dict[Kind, int]:
+    """Acknowledged events by kind, without those that the stream held already.
+
+    A slot polled again right after a restart is acknowledged, but adds nothing.
+    """
+    duplicates = totals.by_label(_DUPLICATES, "kind")
+    return {
+        Kind(kind): count - duplicates.get(kind, 0)
+        for kind, count in totals.by_label(_ACKNOWLEDGED, "kind").items()
+    }
