@@ -144,6 +144,22 @@ def test_only_the_run_counts_on_a_stream_that_was_there_before() -> None:
     assert (account.published, account.stored, account.unaccounted) == (2, 2, 0)
 
 
+def test_what_an_earlier_run_left_unstored_is_stored_and_not_taken_for_the_run_s_own() -> None:
+    content = content_of(2, first=EVENTS + 1)
+    readings = Readings(
+        ends=StreamEnds(before=EVENTS, first=1, last=EVENTS + 2),
+        before=StoredCounts(1, EVENTS - 3, EVENTS - 3, 0, 0),
+        after=StoredCounts(1, EVENTS + 2, EVENTS + 2, 0, 0),
+        content=content,
+        stored_keys=set(content.keys),
+        rejected_sequences=set(),
+        acknowledged={Kind.STATUS: 2},
+    )
+    account = balance(readings)
+    assert (account.published, account.backlog, account.stored) == (2, 3, 5)
+    assert account.unaccounted == 0
+
+
 def test_an_event_twice_in_the_stream_is_a_duplicate_not_a_loss() -> None:
     readings = good()
     readings.content.add(("core-1", Kind.STATUS, 3000), 7, has_row=True)

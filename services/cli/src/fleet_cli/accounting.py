@@ -84,9 +84,11 @@ class StreamContent:
 
 @dataclass(frozen=True, slots=True)
 class StreamAccount:
-    """One stream's balance over the run. Everything but `lost` and `rejected` should be 0."""
+    """One stream's balance over the run: from `behind` on, all should be 0."""
 
     published: int
+    backlog: int
+    """In the stream but not stored when the run began: what an earlier run left is stored now."""
     stored: int
     rejected: int
     lost: int
@@ -135,6 +137,7 @@ def balance(readings: Readings) -> StreamAccount:
     before, after = readings.before, readings.after
     return StreamAccount(
         published=readings.ends.published,
+        backlog=max(0, readings.ends.before - before.sequences_to),
         stored=after.stored - before.stored,
         rejected=after.rejected - before.rejected,
         lost=after.lost - before.lost,

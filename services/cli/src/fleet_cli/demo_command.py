@@ -93,9 +93,11 @@ def _report(summary: Summary, console: RunConsole, *, as_json: bool) -> int:
     if as_json:
         sys.stdout.write(json.dumps(summary.to_json()) + "\n")
         sys.stdout.flush()
+    backlog = sum(account.backlog for account in summary.accounts.values())
+    before = f" ({backlog} of them left by an earlier run)" if backlog else ""
     console.say(
         f"{summary.events} events of {summary.polls} polls in {summary.seconds:g} s: "
-        f"{summary.events_stored} stored, {summary.rejected} rejected, {summary.lost} lost, "
+        f"{summary.events_stored} stored{before}, {summary.rejected} rejected, {summary.lost} lost, "
         f"{summary.unaccounted} unaccounted for, {summary.duplicates} doubled; "
         f"{summary.sse_events} sent to the event stream's client"
     )
