@@ -98,8 +98,8 @@ def _report(summary: Summary, console: RunConsole, *, as_json: bool) -> int:
     console.say(
         f"{summary.events} events of {summary.polls} polls in {summary.seconds:g} s: "
         f"{summary.events_stored} stored{before}, {summary.rejected} rejected, "
-        f"{summary.lost} lost, {summary.unaccounted} unaccounted for, {summary.duplicates} doubled; "
-        f"{summary.sse_events} sent to the event stream's client"
+        f"{summary.lost} lost, {summary.unaccounted} unaccounted for, "
+        f"{summary.duplicates} doubled; {summary.sse_events} sent to the event stream's client"
     )
     for line in summary.problems:
         console.warn(line)
