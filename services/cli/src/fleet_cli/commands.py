@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from fleet_cli.capacity_command import capacity_command
 from fleet_cli.demo_command import run_demo
 from fleet_cli.doctor_command import doctor
 from fleet_cli.events_command import tail_events
@@ -27,6 +28,7 @@ def build_app() -> typer.Typer:
     events.command("tail")(tail_events)
     app.add_typer(events, name="events")
     app.command("doctor")(doctor)
+    app.command("capacity")(capacity_command)
     app.command("version")(version)
     return app
 

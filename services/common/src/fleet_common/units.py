@@ -65,6 +65,14 @@ def format_duration(seconds: float) -> str:
     return "".join(parts)
 
 
+def format_about(seconds: float) -> str:
+    """For people: whole minutes from 10 minutes on, whole hours from two days on."""
+    for unit, least in ((3600, 172_800), (60, 600)):
+        if seconds >= least:
+            return format_duration(round(seconds / unit) * unit)
+    return format_duration(seconds)
+
+
 def format_size(count: float) -> str:
     """Three digits and a binary unit, for people: `64.0 MiB`."""
     for unit in ("B", "KiB", "MiB", "GiB"):

@@ -14,7 +14,7 @@ from fleet_common.planning.model import (
     UnstoredLoss,
 )
 from fleet_common.planning.stream_state import StreamState, estimate_trim
-from fleet_common.units import format_duration, format_size
+from fleet_common.units import format_about, format_duration, format_size
 from fleet_contracts.subjects import Kind
 
 
@@ -87,7 +87,7 @@ def _loss(outcome: Outcome) -> UnstoredLoss | None:
 def _sentence(outcome: Outcome, reason: Reason) -> str:
     size = format_size(outcome.size)
     wanted = format_duration(outcome.wanted_seconds)
-    reach = format_duration(outcome.window_seconds)
+    reach = format_about(outcome.window_seconds)
     ideal = format_size(outcome.ideal)
     match reason:
         case Reason.FITS:
