@@ -1,0 +1,195 @@
+"""The planner's inputs from a real broker, and its estimates against what the broker does."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from nats.js.api import ConsumerConfig, StreamConfig
+
+from fleet_common.broker import declare_bucket, declare_stream
+from fleet_common.errors import TransientError
+from fleet_common.live_streams import (
+    LiveStream,
+    account_limits,
+    list_streams,
+    server_version,
+    stored_sequence,
+)
+from fleet_common.planning import (
+    AccountLimits,
+    ExistingStream,
+    PlanRequest,
+    Reason,
+    SubjectsTakenError,
+    check_server_version,
+    check_subjects,
+    estimate_trim,
+    plan_streams,
+    single_budget,
+)
+from fleet_contracts.streams import StreamStorage, tenant_stream
+from fleet_contracts.subjects import TenantId
+from support.fleets import fleet
+from support.nats import NatsServer
+
+MIB = 1024**2
+NORTH = TenantId("north")
+
+
+@pytest.fixture
+def js(nats_client: Client) -> JetStreamContext:
+    return nats_client.jetstream(timeout=10)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+
+
+async def fill(js: JetStreamContext, count: int, size: int = 1000) -> None:
+    for start in range(0, count, 500):
+        await asyncio.gather(
+            *(
+                js.publish("fleet.north.a.status", b"x" * size, timeout=10)
+                for _ in range(min(500, count - start))
+            )
+        )
+
+
+async def north(client: Client) -> LiveStream:
+    (found,) = [one for one in await list_streams(client) if one.name == "FLEET_north"]
+    return found
+
+
+async def test_a_stream_is_seen_with_its_limits_and_times(
+    js: JetStreamContext, nats_client: Client
+) -> None:
+    began = time.time()
+    await declare_stream(js, tenant_stream(NORTH, max_bytes=8 * MIB, max_age_seconds=3600))
+    empty = await north(nats_client)
+    assert (empty.first_time, empty.messages, empty.max_bytes) == (None, 0, 8 * MIB)
+    await fill(js, 10)
+
+    one = await north(nats_client)
+
+    assert (one.messages, one.first_sequence, one.last_sequence) == (10, 1, 10)
+    assert (one.subjects, one.storage, one.replicas) == (("fleet.north.>",), StreamStorage.FILE, 1)
+    assert one.max_age_seconds == 3600
+    assert one.first_time is not None
+    assert one.last_time is not None
+    assert began - 1 <= one.first_time <= one.last_time <= time.time() + 1
+    assert one.reservation.size_bytes == 8 * MIB
+
+
+async def test_a_stream_without_limits_is_seen_so_and_a_bucket_reserves(
+    js: JetStreamContext, nats_client: Client
+) -> None:
+    await js.add_stream(StreamConfig(name="NAIVE", subjects=["naive.>"]))  # pyright: ignore[reportUnknownMemberType] - as above
+    await declare_bucket(js, "things", 3 * MIB)
+    found = {one.name: one for one in await list_streams(nats_client)}
+    assert (found["NAIVE"].max_bytes, found["NAIVE"].max_age_seconds) == (None, None)
+    assert found["NAIVE"].reservation.size_bytes == 0
+    assert found["KV_things"].reservation.size_bytes == 3 * MIB
+
+
+async def test_more_streams_than_a_page_holds_are_all_listed(
+    js: JetStreamContext, nats_client: Client
+) -> None:
+    for number in range(270):
+        config = StreamConfig(name=f"S{number}", subjects=[f"s{number}"], storage="memory")  # pyright: ignore[reportArgumentType] - nats-py takes the word
+        await js.add_stream(config)  # pyright: ignore[reportUnknownMemberType] - as above
+    assert {one.name for one in await list_streams(nats_client)} == {f"S{n}" for n in range(270)}
+
+
+async def test_the_trim_is_what_was_estimated(js: JetStreamContext, nats_client: Client) -> None:
+    await declare_stream(js, tenant_stream(NORTH, max_bytes=16 * MIB, max_age_seconds=3600))
+    await fill(js, 3000)
+    before = await north(nats_client)
+    estimate = estimate_trim(before.state(None), MIB)
+
+    await declare_stream(js, tenant_stream(NORTH, max_bytes=MIB, max_age_seconds=3600))
+
+    after = await north(nats_client)
+    assert before.messages - after.messages == estimate.messages
+    assert after.first_sequence == (estimate.to_sequence or 0) + 1
+    assert before.bytes - after.bytes == pytest.approx(estimate.bytes, abs=1100)
+    assert after.first_time is not None
+    assert estimate.to_time == pytest.approx(after.first_time, abs=1.0)
+
+
+async def test_a_consumer_that_stores_nothing_holds_its_stream_until_it_does(
+    js: JetStreamContext, nats_client: Client
+) -> None:
+    await declare_stream(js, tenant_stream(NORTH, max_bytes=16 * MIB, max_age_seconds=3600))
+    await fill(js, 3000)
+    reader = await js.pull_subscribe(  # pyright: ignore[reportUnknownMemberType] - as above
+        "fleet.north.>", "metrics-writer", stream="FLEET_north", config=ConsumerConfig()
+    )
+
+    async def planned() -> Reason:
+        stored = await stored_sequence(nats_client, "FLEET_north", ["metrics-writer"])
+        streams = {NORTH: (await north(nats_client)).state(stored)}
+        request = PlanRequest([fleet("north", 1)], single_budget(64 * MIB), streams=streams)
+        (one,) = plan_streams(request)
+        return one.reason
+
+    assert await planned() is Reason.HELD_FOR_CONSUMER
+    got = 0
+    while got < 3000:
+        messages = await reader.fetch(500, timeout=5)
+        for message in messages:
+            await message.ack_sync(timeout=5)
+        got += len(messages)
+    assert await stored_sequence(nats_client, "FLEET_north", ["metrics-writer"]) == 3000
+    assert await planned() is Reason.FLOOR
+
+
+async def test_a_consumer_that_is_not_there_has_stored_nothing(
+    js: JetStreamContext, nats_client: Client
+) -> None:
+    await declare_stream(js, tenant_stream(NORTH, max_bytes=MIB, max_age_seconds=3600))
+    assert await stored_sequence(nats_client, "FLEET_north", ["metrics-writer"]) == 0
+    assert await stored_sequence(nats_client, "FLEET_north", []) is None
+
+
+async def test_an_account_without_limits_of_its_own_is_seen_so(nats_client: Client) -> None:
+    assert await account_limits(nats_client) == AccountLimits(None, None)
+
+
+async def test_an_accounts_limits_are_read(tmp_path: Path) -> None:
+    # nats-server reads MB as MiB.
+    server = NatsServer(
+        tmp_path / "nats",
+        extra_config="accounts { A { jetstream { max_memory: 32MB, max_file: 64MB }, "
+        "users: [{ user: a, password: a }] } }",
+    )
+    server.start()
+    client = Client()
+    try:
+        await client.connect(server.url, user="a", password="a")  # pyright: ignore[reportUnknownMemberType] - as above
+        assert await account_limits(client) == AccountLimits(64 * MIB, 32 * MIB)
+    finally:
+        await client.close()
+        server.stop()
+
+
+async def test_the_broker_refuses_what_the_overlap_check_refuses(
+    js: JetStreamContext, nats_client: Client
+) -> None:
+    await js.add_stream(StreamConfig(name="ALL", subjects=["fleet.>"]))  # pyright: ignore[reportUnknownMemberType] - as above
+    existing: list[ExistingStream] = [one.existing for one in await list_streams(nats_client)]
+    mine = tenant_stream(NORTH, max_bytes=MIB, max_age_seconds=3600)
+    with pytest.raises(SubjectsTakenError):
+        check_subjects([mine], existing)
+    with pytest.raises(Exception, match="overlap"):
+        await declare_stream(js, mine)
+
+
+async def test_the_broker_that_comes_with_the_tests_is_new_enough(nats_client: Client) -> None:
+    check_server_version(server_version(nats_client))
+
+
+async def test_a_broker_that_does_not_answer_is_a_passing_trouble(
+    nats_server: NatsServer, nats_client: Client
+) -> None:
+    nats_server.pause()
+    with pytest.raises(TransientError, match=r"STREAM\.LIST"):
+        await list_streams(nats_client, timeout_seconds=0.3)
