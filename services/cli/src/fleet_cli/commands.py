@@ -10,8 +10,13 @@ from fleet_cli.capacity_command import capacity_command
 from fleet_cli.demo_command import run_demo
 from fleet_cli.doctor_command import doctor
 from fleet_cli.events_command import tail_events
-from fleet_cli.options import DEFAULT_BUDGET_BYTES, DEFAULT_INTERVAL_SECONDS, DemoOptions
-from fleet_cli.parameters import DEFAULT_DATA_DIR, bytes_of, interval_of
+from fleet_cli.options import (
+    DEFAULT_BUDGET_BYTES,
+    DEFAULT_INTERVAL_SECONDS,
+    DEFAULT_RESTART_DELAY_SECONDS,
+    DemoOptions,
+)
+from fleet_cli.parameters import DEFAULT_DATA_DIR, bytes_of, interval_of, seconds_of
 
 
 def build_app() -> typer.Typer:
@@ -95,6 +100,30 @@ def demo(  # noqa: PLR0913 - one parameter for each option
     database_port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="Port of PostgreSQL.")
     ] = None,
+    nats_through: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=65535,
+            help="Port of a proxy in front of the NATS server: the services connect there.",
+        ),
+    ] = None,
+    database_through: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=65535,
+            help="Port of a proxy in front of PostgreSQL: the services connect there.",
+        ),
+    ] = None,
+    longest_restart_delay: Annotated[
+        float,
+        typer.Option(
+            parser=seconds_of,
+            metavar="DURATION",
+            help="The longest that a process which keeps ending is left down.",
+        ),
+    ] = DEFAULT_RESTART_DELAY_SECONDS,
 ) -> None:
     """Run everything here: routers (simulated or --fleet), NATS, PostgreSQL, all services, a page.
 
@@ -120,6 +149,9 @@ def demo(  # noqa: PLR0913 - one parameter for each option
         page_port=page_port,
         nats_port=nats_port,
         database_port=database_port,
+        nats_through=nats_through,
+        database_through=database_through,
+        longest_restart_delay=longest_restart_delay,
     )
     raise typer.Exit(run_demo(options, as_json=as_json))
 

@@ -25,6 +25,7 @@ from fleet_cli.foundation import Foundation, lay_foundation
 from fleet_cli.measure import measure_kinds
 from fleet_cli.options import DemoOptions
 from fleet_cli.plan_apply import PlanApplier
+from fleet_cli.restarts import RestartPolicy
 from fleet_cli.services import poller_spec, reader_specs
 from fleet_cli.sse_client import SseClient
 from fleet_cli.status import Moment, count_devices, rates, status_line
@@ -57,7 +58,11 @@ class Demo:
         self._begin = time.monotonic()
         self._began = datetime.now(UTC)
         self._warm = (folder / "postgres").exists()
-        self._supervisor = Supervisor(folder, console.warn)
+        self._supervisor = Supervisor(
+            folder,
+            console.warn,
+            RestartPolicy(longest_delay=options.longest_restart_delay),
+        )
         self._fleets: list[RouterFleet] = []
         self._marks: dict[TenantId, StreamMark] = {}
         self._all_known_seconds: float | None = None

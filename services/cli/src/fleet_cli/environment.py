@@ -51,7 +51,7 @@ def inherited_environment() -> dict[str, str]:
 def common_environment(wiring: Wiring, name: str) -> dict[str, str]:
     """What every service gets."""
     return {
-        "FLEET_NATS__URL": wiring.nats.url,
+        "FLEET_NATS__URL": wiring.nats.services_url,
         "FLEET_NATS__TOKEN": wiring.nats.token,
         "FLEET_ADMIN__HOST": LOOPBACK,
         "FLEET_ADMIN__PORT": str(wiring.admin_ports[name]),
@@ -73,7 +73,7 @@ def poller_environment(wiring: Wiring, tenant: str) -> dict[str, str]:
 def writer_environment(wiring: Wiring) -> dict[str, str]:
     """The writer takes every tenant's stream."""
     return common_environment(wiring, WRITER) | {
-        "FLEET_DATABASE__URL": wiring.postgres.url,
+        "FLEET_DATABASE__URL": wiring.postgres.services_url,
         "FLEET_WRITER__DISCOVERY_SECONDS": "1",
     }
 

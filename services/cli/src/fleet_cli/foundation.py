@@ -101,8 +101,17 @@ async def lay_foundation(
     largest = max(kept.largest_budget, options.budget_bytes)
     kept = kept.model_copy(update={"largest_budget": largest})
     ports = PortBook(folder, kept)
-    nats = NatsPlan(ports.give(NATS, options.nats_port), kept.nats_token, kept.largest_budget)
-    postgres = PostgresPlan(ports.give(POSTGRES, options.database_port), kept.database_password)
+    nats = NatsPlan(
+        ports.give(NATS, options.nats_port),
+        kept.nats_token,
+        kept.largest_budget,
+        options.nats_through,
+    )
+    postgres = PostgresPlan(
+        ports.give(POSTGRES, options.database_port),
+        kept.database_password,
+        options.database_through,
+    )
     page_port = ports.give(_PAGE, options.page_port)
     admin_ports = {name: ports.give(name) for name in (WRITER, GATEWAY, FIRMWARE)}
     simulator = _simulator_plan(options, folder, ports) if options.simulated else None

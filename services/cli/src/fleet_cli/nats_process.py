@@ -15,7 +15,11 @@ from fleet_cli.log_lines import readable_end
 from fleet_cli.ports import LOOPBACK
 from fleet_cli.processes import ProcessSpec
 from fleet_common.errors import TransientError
-from fleet_contracts.streams import ASSIGNMENTS_BUCKET_MAX_BYTES, INVENTORY_BUCKET_MAX_BYTES
+from fleet_contracts.streams import (
+    ASSIGNMENTS_BUCKET_MAX_BYTES,
+    INVENTORY_BUCKET_MAX_BYTES,
+    SHARDS_BUCKET_MAX_BYTES,
+)
 
 NAME: Final = "nats"
 _START_SECONDS: Final = 20.0
@@ -30,11 +34,18 @@ class NatsPlan:
     port: int
     token: str
     budget_bytes: int
+    through: int | None = None
+    """Port of a proxy that the services go through; None: they come directly."""
 
     @property
     def url(self) -> str:
         """Where clients connect; the token goes beside it."""
         return f"nats://{LOOPBACK}:{self.port}"
+
+    @property
+    def services_url(self) -> str:
+        """Where the services connect."""
+        return f"nats://{LOOPBACK}:{self.through or self.port}"
 
 
 def server_binary() -> Path:
@@ -47,7 +58,7 @@ def nats_config(plan: NatsPlan, store: Path) -> str:
 
     Memory storage counts against the same budget as files: a fleet file may ask for either.
     """
-    buckets = INVENTORY_BUCKET_MAX_BYTES + ASSIGNMENTS_BUCKET_MAX_BYTES
+    buckets = INVENTORY_BUCKET_MAX_BYTES + ASSIGNMENTS_BUCKET_MAX_BYTES + SHARDS_BUCKET_MAX_BYTES
     return (
         "# Written by `routerfleet demo` at each start.\n"
         f"server_name: routerfleet-demo\n"

@@ -8,6 +8,8 @@ DEFAULT_INTERVAL_SECONDS: Final = 10.0
 """Of simulated fleets: a page that moves. Real fleets keep their own."""
 DEFAULT_BUDGET_BYTES: Final = 128_000_000
 """What the broker of the incident had."""
+DEFAULT_RESTART_DELAY_SECONDS: Final = 15.0
+"""The longest that a process which keeps ending is left down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,10 @@ class DemoOptions:
     page_port: int | None = None
     database_port: int | None = None
     nats_port: int | None = None
+    nats_through: int | None = None
+    database_through: int | None = None
+    """Ports of proxies in front of the servers, which the services use instead of theirs."""
+    longest_restart_delay: float = DEFAULT_RESTART_DELAY_SECONDS
 
     @property
     def simulated(self) -> bool:

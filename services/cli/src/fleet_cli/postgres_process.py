@@ -39,11 +39,21 @@ class PostgresPlan:
 
     port: int
     password: str
+    through: int | None = None
+    """Port of a proxy that the services go through; None: they come directly."""
 
     @property
     def url(self) -> str:
-        """What services and people connect with; holds the password."""
-        return f"postgresql://{SUPERUSER}:{self.password}@{LOOPBACK}:{self.port}/{DATABASE}"
+        """What the runner and people connect with; holds the password."""
+        return self._url(self.port)
+
+    @property
+    def services_url(self) -> str:
+        """What the services connect with; holds the password."""
+        return self._url(self.through or self.port)
+
+    def _url(self, port: int) -> str:
+        return f"postgresql://{SUPERUSER}:{self.password}@{LOOPBACK}:{port}/{DATABASE}"
 
 
 def binaries() -> Path:
