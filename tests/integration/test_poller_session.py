@@ -153,8 +153,10 @@ async def test_a_silent_login_is_a_timeout_and_leaves_nothing_open() -> None:
 async def silent_peer(greeting: bytes = b"") -> AsyncGenerator[tuple[int, asyncio.Event]]:
     """A peer that says `greeting` and nothing else; the event is set when it is left."""
     closed = asyncio.Event()
+    talks: set[asyncio.Task[None] | None] = set()
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talks.add(asyncio.current_task())
         writer.write(greeting)
         try:
             while await reader.read(1000):
@@ -170,6 +172,10 @@ async def silent_peer(greeting: bytes = b"") -> AsyncGenerator[tuple[int, asynci
         yield port, closed
     finally:
         server.close()
+        # The loop must not end before those have seen that they were left.
+        talking = [task for task in talks if task is not None]
+        if talking:
+            await asyncio.wait(talking, timeout=5)
 
 
 @pytest.mark.parametrize(
