@@ -24,12 +24,21 @@ from fleet_common.planning import (
     subjects_overlap,
 )
 from fleet_common.planning.model import PlanRequest
-from fleet_contracts.streams import StreamStorage, tenant_stream
+from fleet_common.units import format_size
+from fleet_contracts.streams import (
+    ASSIGNMENTS_BUCKET,
+    ASSIGNMENTS_BUCKET_MAX_BYTES,
+    INVENTORY_BUCKET,
+    INVENTORY_BUCKET_MAX_BYTES,
+    StreamStorage,
+    tenant_stream,
+)
 from fleet_contracts.subjects import TenantId
 from support.fleets import fleet
 
 MIB = 1024**2
 FILE, MEMORY = StreamStorage.FILE, StreamStorage.MEMORY
+BUCKETS = sum(one.size_bytes for one in bucket_reservations())
 
 
 @pytest.mark.parametrize("version", ["2.11.0", "2.15.0", "v2.11.4", "3.0.0", "2.12.0-RC.1"])
@@ -102,19 +111,24 @@ def test_an_account_gives_what_others_have_not_reserved() -> None:
         Reservation("ORDERS", FILE, 20 * MIB),
         Reservation("CACHE", MEMORY, 10 * MIB),
     ]
-    assert account_budget(limits, others) == StreamBudget(132 * MIB, 40 * MIB)
+    left = 180 * MIB - BUCKETS
+    assert account_budget(limits, others) == StreamBudget(left, 40 * MIB)
     given = single_budget(100 * MIB)
     assert account_budget(limits, others, given) == StreamBudget(100 * MIB, 40 * MIB, 100 * MIB)
 
 
-def test_copies_of_buckets_count() -> None:
-    assert sum(one.size_bytes for one in bucket_reservations(3)) == 3 * 48 * MIB
+def test_every_bucket_is_reserved_with_all_its_copies() -> None:
+    names = {one.name for one in bucket_reservations()}
+    assert {f"KV_{INVENTORY_BUCKET}", f"KV_{ASSIGNMENTS_BUCKET}"} <= names
+    assert BUCKETS >= INVENTORY_BUCKET_MAX_BYTES + ASSIGNMENTS_BUCKET_MAX_BYTES
+    assert sum(one.size_bytes for one in bucket_reservations(3)) == 3 * BUCKETS
 
 
 def test_reservations_above_the_limit_are_refused_by_name() -> None:
     limits = AccountLimits(file_bytes=40 * MIB, memory_bytes=0)
+    reserved = rf"file storage: {format_size(BUCKETS)} are reserved already"
     with pytest.raises(
-        BudgetTooSmallError, match=r"48\.0 MiB are reserved .*KV_fleet-inventory.*40\.0 MiB"
+        BudgetTooSmallError, match=rf"{reserved} .*KV_fleet-inventory 32\.0 MiB.*40\.0 MiB"
     ):
         account_budget(limits, bucket_reservations())
 
