@@ -1,7 +1,7 @@
 """Assignment and inventory watched in real buckets."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -14,7 +14,7 @@ from fleet_common.fleet_spec import CadenceSpec, TlsSpec
 from fleet_common.inventory import Assignment, DeviceRecord, put_if_changed
 from fleet_contracts.streams import ASSIGNMENTS_BUCKET, INVENTORY_BUCKET
 from fleet_contracts.subjects import DeviceId, TenantId
-from fleet_poller.assignments import Assignments
+from fleet_poller.assignments import Assignments, Share
 from fleet_poller.metrics import PollerMetrics
 from support.nats import NatsServer
 from support.waiting import eventually
@@ -45,8 +45,8 @@ class Follower:
     ready: bool = False
     revision: int = field(default=0)
 
-    def assign(self, devices: Mapping[DeviceId, DeviceRecord]) -> None:
-        self.devices = dict(devices)
+    async def take(self, share: Share) -> None:
+        self.devices = dict(share.devices)
 
     def become_ready(self) -> None:
         self.ready = True
@@ -76,7 +76,7 @@ async def following(client: Client) -> AsyncGenerator[Follower]:
     follower = Follower(client, metrics)
     js = client.jetstream()  # pyright: ignore[reportUnknownMemberType] - as above
     assignments = Assignments(client, js, TenantId("north"), "shard-0", metrics)
-    task = asyncio.create_task(assignments.run(follower.assign, follower.become_ready))
+    task = asyncio.create_task(assignments.run(follower.take, follower.become_ready))
     try:
         yield follower
     finally:

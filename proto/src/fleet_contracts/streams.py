@@ -19,8 +19,11 @@ INVENTORY_BUCKET = "fleet-inventory"
 """Device records, without credentials; key `<tenant>.<device>`."""
 ASSIGNMENTS_BUCKET = "fleet-assignments"
 """Which devices a shard owns; key `<tenant>.<shard>`."""
+SHARDS_BUCKET = "fleet-shards"
+"""Signs of life, written by the shards themselves; key `<tenant>.<shard>`."""
 INVENTORY_BUCKET_MAX_BYTES = 32 * 1024 * 1024
 ASSIGNMENTS_BUCKET_MAX_BYTES = 16 * 1024 * 1024
+SHARDS_BUCKET_MAX_BYTES = 1024 * 1024
 
 
 class StreamStorage(StrEnum):

@@ -148,7 +148,8 @@ async def close(client: Client, flush_seconds: float = 2.0) -> None:
     try:
         async with asyncio.timeout(flush_seconds):
             await client.close()
-    except (NatsError, TimeoutError, OSError) as error:
+    # RuntimeError: nats-py 2.16 writes what is pending to a transport that uvloop has closed.
+    except (NatsError, TimeoutError, OSError, RuntimeError) as error:
         _log.warning("broker connection not closed", extra={"reason": type(error).__name__})
 
 

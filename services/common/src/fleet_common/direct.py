@@ -6,7 +6,7 @@ Protocol: NATS ADR-31 (`multi_last`, server 2.11 and later). The server answers 
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -44,6 +44,21 @@ async def last_messages(
         subjects = await _subjects(client, stream, subject_filter, timeout_seconds)
         for start in range(0, len(subjects), _CHUNK):
             chunk = subjects[start : start + _CHUNK]
+            for message in await _read_last(client, stream, chunk, timeout_seconds):
+                yield message
+    except (NatsError, TimeoutError, OSError) as error:
+        raise TransientError(
+            f"stream {stream}: newest messages not read: {type(error).__name__}: {error}"
+        ) from error
+
+
+async def last_of_subjects(
+    client: Client, stream: str, subjects: Sequence[str], *, timeout_seconds: float = 5.0
+) -> AsyncIterator[StoredMessage]:
+    """The newest message of each of these subjects that has one; otherwise as `last_messages`."""
+    try:
+        for start in range(0, len(subjects), _CHUNK):
+            chunk = list(subjects[start : start + _CHUNK])
             for message in await _read_last(client, stream, chunk, timeout_seconds):
                 yield message
     except (NatsError, TimeoutError, OSError) as error:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from nats.aio.client import Client
 
-from fleet_common.broker import connect, jetstream
+from fleet_common.broker import close, connect, jetstream
 from fleet_common.runtime import Runtime
 from fleet_contracts.subjects import TenantId
 from fleet_poller.assignments import Assignments
@@ -17,10 +17,12 @@ from fleet_poller.clock import SystemClock
 from fleet_poller.credentials import SecretStore
 from fleet_poller.device import PollContext, PollTimeouts
 from fleet_poller.gate import LoginGates
+from fleet_poller.heartbeat import Heartbeat
 from fleet_poller.metrics import PollerMetrics
 from fleet_poller.publisher import Publisher, PublisherBounds
 from fleet_poller.settings import PollerSection, PollerSettings
 from fleet_poller.shard import Shard
+from fleet_poller.takeover import LastSlots, Takeover
 
 _log = logging.getLogger(__name__)
 
@@ -39,20 +41,19 @@ async def run(runtime: Runtime, settings: PollerSettings, metrics: PollerMetrics
         return
     publisher = Publisher(client, _bounds(section), metrics)
     shard = Shard(_context(section, publisher, metrics, runtime))
-    assignments = Assignments(
-        client,
-        jetstream(client, settings.nats),
-        TenantId(section.tenant),
-        section.shard,
-        metrics,
-    )
+    tenant, js = TenantId(section.tenant), jetstream(client, settings.nats)
+    assignments = Assignments(client, js, tenant, section.shard, metrics)
+    heartbeat = Heartbeat(client, js, tenant, section.shard, shard.why_unwell)
+    slots = LastSlots(client, tenant, section.failures_to_open, SystemClock())
+    takeover = Takeover(slots, shard, heartbeat, metrics)
     runtime.health.register("polling", shard.why_unwell)
     runtime.health.register("publishing", publisher.why_unwell)
     publishing = runtime.spawn(publisher.run(), "publisher")
     polling = runtime.spawn(shard.run(), "shard")
     assigning = runtime.spawn(
-        assignments.run(shard.assign, lambda: runtime.health.set_ready(ready=True)), "assignments"
+        assignments.run(takeover.take, lambda: runtime.health.set_ready(ready=True)), "assignments"
     )
+    beating = runtime.spawn(heartbeat.run(), "heartbeat")
     await runtime.stop.wait()
     assigning.cancel()
     await shard.stop(_FINISH_POLLS_SECONDS)
@@ -61,8 +62,10 @@ async def run(runtime: Runtime, settings: PollerSettings, metrics: PollerMetrics
     if left:
         _log.warning("events left unpublished at the stop", extra={"events": left})
     publishing.cancel()
-    await asyncio.wait([assigning, polling, publishing])
-    await client.close()
+    beating.cancel()
+    await asyncio.wait([assigning, polling, publishing, beating])
+    # Everything that waited has been flushed, or its time was over.
+    await close(client, flush_seconds=0.5)
 
 
 def _bounds(section: PollerSection) -> PublisherBounds:

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from nats.aio.client import Client
@@ -35,7 +36,20 @@ _RETRY_SECONDS: Final = 1.0
 _SETTLE_SECONDS: Final = 0.05
 """Changes come in bursts (a fleet is applied device by device): act once on a burst."""
 
-type Assign = Callable[[Mapping[DeviceId, DeviceRecord]], None]
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a shard is to poll. `names` are all it owns, `devices` those of them to be polled.
+
+    `revision` is that of the assignment; -1 when there is none.
+    """
+
+    revision: int
+    names: frozenset[DeviceId]
+    devices: Mapping[DeviceId, DeviceRecord]
+
+
+type Take = Callable[[Share], Awaitable[None]]
 
 
 class Watched[RecordT: BaseModel]:
@@ -95,7 +109,7 @@ class Assignments:
         self._inventory = Watched(f"{tenant}.*", DeviceRecord, metrics)
         self._wake = Wake()
 
-    async def run(self, assign: Assign, ready: Callable[[], None]) -> None:
+    async def run(self, take: Take, ready: Callable[[], None]) -> None:
         """Follow both until cancelled; `ready` is called when the first state is known."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow(self._assignment, assignments_bucket))
@@ -103,13 +117,13 @@ class Assignments:
             while True:
                 await self._wake.wait(60.0)
                 await asyncio.sleep(_SETTLE_SECONDS)
-                devices = self.devices()
-                if devices is not None:
-                    assign(devices)
+                share = self.share()
+                if share is not None:
+                    await take(share)
                     ready()
 
-    def devices(self) -> dict[DeviceId, DeviceRecord] | None:
-        """The devices to poll; None until both states are known.
+    def share(self) -> Share | None:
+        """What to poll; None until both states are known.
 
         An assigned device without a record waits for it; a suspended one is not polled.
         """
@@ -119,11 +133,13 @@ class Assignments:
         mine = assignments.get(assignment_key(self._tenant, self._shard))
         names = mine.devices if mine is not None else ()
         records = (inventory.get(f"{self._tenant}.{name}") for name in names)
-        return {
+        devices = {
             record.device_id: record
             for record in records
             if record is not None and not record.suspend
         }
+        revision = mine.revision if mine is not None else -1
+        return Share(revision, frozenset(map(DeviceId, names)), devices)
 
     async def _follow[RecordT: BaseModel](
         self,

@@ -20,8 +20,13 @@ class PollerMetrics(MetricSet):
         )
         self.slots_missed = self.counter(
             "fleet_poller_slots_missed_total",
-            "Slots without a poll: late (this process), busy (the device's last poll went on).",
+            "Slots without a poll: late (this process), busy (the device's last poll went on), "
+            "unowned (before this shard took the device over).",
             ["reason"],
+        )
+        self.taken_over = self.counter(
+            "fleet_poller_devices_taken_over_total",
+            "Devices that came to this shard with a history in the stream.",
         )
         self.slots_held_back = self.counter(
             "fleet_poller_slots_held_back_total",

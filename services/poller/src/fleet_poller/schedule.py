@@ -30,6 +30,15 @@ def latest_slot(now_ms: int, interval_ms: int, phase: int) -> int:
     return (now_ms - phase) // interval_ms * interval_ms + phase
 
 
+class PassedOver(NamedTuple):
+    """Slots of a device that nobody polled: how many, the first and the last of them."""
+
+    device: DeviceId
+    slots: int
+    first_ms: int
+    last_ms: int
+
+
 @dataclass(slots=True)
 class _Entry:
     """A scheduled device; `next_ms` is its one entry in the heap that counts."""
@@ -74,6 +83,27 @@ class Schedule:
         entry = _Entry(interval_ms, phase, first)
         self._entries[device] = entry
         heapq.heappush(self._heap, (first, device))
+
+    def take_over(
+        self, device: DeviceId, interval_ms: int, now_ms: int, done_ms: int
+    ) -> PassedOver | None:
+        """Schedule a device that another shard polled last in the slot `done_ms`.
+
+        Goes on with the slot after it. Of slots that are past only the newest is still
+        polled, by the rule of `pop_due`; returns the others, which nobody polled.
+        """
+        phase = phase_ms(device, interval_ms)
+        latest = latest_slot(now_ms, interval_ms, phase)
+        # A clock behind ours may have done a slot that we think is to come, not many.
+        wanted = min(latest_slot(done_ms, interval_ms, phase), latest + interval_ms) + interval_ms
+        first = wanted
+        if wanted <= latest:
+            pollable = now_ms - latest <= max(self._tolerance_ms, interval_ms // 2)
+            first = latest if pollable else latest + interval_ms
+        self._entries[device] = _Entry(interval_ms, phase, first)
+        heapq.heappush(self._heap, (first, device))
+        count = (first - wanted) // interval_ms
+        return PassedOver(device, count, wanted, first - interval_ms) if count > 0 else None
 
     def remove(self, device: DeviceId) -> None:
         """Forget a device; its entry in the heap is passed over later."""

@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any, Final
 
 from fleet_common.inventory import DeviceRecord
 from fleet_contracts.subjects import DeviceId
 from fleet_poller.device import Device, PollContext
-from fleet_poller.schedule import Schedule
+from fleet_poller.schedule import PassedOver, Schedule
 from fleet_poller.wake import Wake
 
 _log = logging.getLogger(__name__)
@@ -18,6 +19,9 @@ _LONGEST_SLEEP_SECONDS: Final = 1.0
 OVERDUE_SECONDS: Final = 30.0
 """A slot this late, or a poll this far over its deadlines, means that work has stopped."""
 _LOG_OUT_SECONDS: Final = 1.0
+_LAST_POLL_SECONDS: Final = 1.0
+"""How long a poll in flight keeps a device that goes to another shard."""
+_SHOWN: Final = 200
 
 
 class Shard:
@@ -41,16 +45,55 @@ class Shard:
 
     # --- what the assignments use ----------------------------------------------------
 
-    def assign(self, records: Mapping[DeviceId, DeviceRecord]) -> None:
-        """Make the devices be exactly these: added, changed and removed while running."""
-        for device_id in self._devices.keys() - records.keys():
-            self._remove(device_id)
+    def assign(
+        self,
+        records: Mapping[DeviceId, DeviceRecord],
+        done: Mapping[DeviceId, int] | None = None,
+    ) -> None:
+        """Make the devices be exactly these: added, changed and removed while running.
+
+        `done` has the slots (Unix milliseconds) in which others polled new ones last: they
+        go on with the next, and slots that nobody polled are counted and said.
+        """
+        self.release(self._devices.keys() - records.keys())
         now_ms = self._context.clock.now_ms()
+        passed: list[PassedOver] = []
         for device_id, record in records.items():
             known = self._devices.get(device_id)
-            if known is None or known.record != record:
+            if known is None and done is not None and device_id in done:
+                self._devices[device_id] = Device(record, self._context)
+                over = self._schedule.take_over(
+                    device_id, round(record.cadence.interval * 1000), now_ms, done[device_id]
+                )
+                if over is not None:
+                    passed.append(over)
+            elif known is None or known.record != record:
                 self._put(device_id, record, known, now_ms)
+        if passed:
+            self._tell_passed_over(passed)
         self._wake.ring()
+
+    def release(self, device_ids: AbstractSet[DeviceId]) -> None:
+        """Let go of these; a poll in flight may finish, for a second, before the log-out."""
+        for device_id in list(device_ids):
+            self._schedule.remove(device_id)
+            device = self._devices.pop(device_id)
+            self._close_later(self._finish(device))
+
+    async def released(self, timeout_seconds: float) -> bool:
+        """Whether, within the time, every session that was let go is closed."""
+        if self._closing:
+            await asyncio.wait(set(self._closing), timeout=timeout_seconds)
+        return not self._closing
+
+    def _tell_passed_over(self, passed: Sequence[PassedOver]) -> None:
+        slots = sum(one.slots for one in passed)
+        self._context.metrics.slots_missed.labels("unowned").inc(slots)
+        shown = {one.device: [one.slots, one.first_ms, one.last_ms] for one in passed[:_SHOWN]}
+        _log.warning(
+            "slots passed before these devices were taken over; nobody polled them",
+            extra={"slots": slots, "devices": len(passed), "count_first_last": shown},
+        )
 
     def _put(
         self, device_id: DeviceId, record: DeviceRecord, known: Device | None, now_ms: int
@@ -59,22 +102,31 @@ class Shard:
             known.record = record
         else:
             if known is not None:
-                self._release(known)
+                self._replace(known)
             self._devices[device_id] = Device(record, self._context)
         self._schedule.add(device_id, round(record.cadence.interval * 1000), now_ms)
 
-    def _remove(self, device_id: DeviceId) -> None:
-        self._schedule.remove(device_id)
-        self._release(self._devices.pop(device_id))
-
-    def _release(self, device: Device) -> None:
-        """End a device that is ours no more; a poll in flight is not finished for it."""
+    def _replace(self, device: Device) -> None:
+        """End the session with a router that is another one now; no poll is finished for it."""
         if device.polling is not None:
             device.polling.cancel()
             device.drop_session()
             return
         deadline = asyncio.get_running_loop().time() + _LOG_OUT_SECONDS
-        task = asyncio.create_task(device.close(deadline), name="log-out")
+        self._close_later(device.close(deadline))
+
+    async def _finish(self, device: Device) -> None:
+        """Let a poll in flight end (its slot is ours, nobody else's), then log out."""
+        if device.polling is not None:
+            await asyncio.wait({device.polling}, timeout=_LAST_POLL_SECONDS)
+        if device.polling is not None:
+            device.polling.cancel()
+            device.drop_session()
+            return
+        await device.close(asyncio.get_running_loop().time() + _LOG_OUT_SECONDS)
+
+    def _close_later(self, closing: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(closing, name="log-out")
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 

@@ -17,6 +17,8 @@ from fleet_contracts.streams import (
     DUPLICATE_WINDOW_SECONDS,
     INVENTORY_BUCKET,
     INVENTORY_BUCKET_MAX_BYTES,
+    SHARDS_BUCKET,
+    SHARDS_BUCKET_MAX_BYTES,
     StreamStorage,
 )
 
@@ -104,6 +106,7 @@ def bucket_reservations(replicas: int = 1) -> tuple[Reservation, ...]:
         for name, size in (
             (INVENTORY_BUCKET, INVENTORY_BUCKET_MAX_BYTES),
             (ASSIGNMENTS_BUCKET, ASSIGNMENTS_BUCKET_MAX_BYTES),
+            (SHARDS_BUCKET, SHARDS_BUCKET_MAX_BYTES),
         )
     )
 

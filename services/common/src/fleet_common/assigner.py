@@ -1,0 +1,218 @@
+"""Keeps a tenant's devices assigned to living shards: signs of life in, assignments out.
+
+The decision is pure (liveness, assignment, `plan_handover`); `Assigner` reads and writes the
+buckets. Used by whoever owns the shards: the local runner or the operator. One at a time for
+a tenant.
+
+A device that moves is let go first: its old shard gets a record without it, and says with
+its next beat that its sessions are closed; then the new shard gets it. So a router never
+sees two sessions while the old shard lives, and one that does not answer is fenced (its
+process ended) before its devices are given away. The new shard goes on after the last slot
+that the stream holds of the device, so nothing is polled twice or left out unsaid.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from nats.js.errors import KeyDeletedError, KeyNotFoundError
+from nats.js.kv import KeyValue
+from pydantic import BaseModel, ValidationError
+
+from fleet_common.assignment import Shares, assign, assignment_records
+from fleet_common.inventory import Assignment, assignment_key, keys_under, put_if_changed
+from fleet_common.liveness import Beat, Liveness, State, eligible
+from fleet_contracts.subjects import DeviceId, TenantId
+
+_log = logging.getLogger(__name__)
+
+RELEASE_SECONDS: Final = 2.0
+"""How long a living shard may take to let devices go; after it they are given away anyway."""
+_LOOK_SECONDS: Final = 0.05
+_RELOAD_SECONDS: Final = 30.0
+"""How often records are read anew: a change made by hand is put right by then."""
+
+type Fence = Callable[[str], Awaitable[None]]
+"""Ends the process of a shard that gives no sign any more; returns once it polls no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """What to write, in this order: releases, then (once acknowledged) grants, then removals."""
+
+    releases: tuple[Assignment, ...]
+    grants: tuple[Assignment, ...]
+    removals: tuple[str, ...]
+    """Shards whose record is deleted."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not (self.releases or self.grants or self.removals)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one look at a tenant found and did. `moved` devices changed their shard."""
+
+    states: dict[str, State]
+    shares: dict[str, tuple[DeviceId, ...]]
+    moved: int
+
+
+def plan_handover(tenant: TenantId, shares: Shares, before: Iterable[Assignment]) -> Handover:
+    """From the records in force to these shares, letting go before giving. Pure."""
+    known = {record.shard: record for record in before}
+    revision = max((record.revision for record in known.values()), default=-1) + 1
+    releases: list[Assignment] = []
+    for shard, record in sorted(known.items()):
+        target = set(shares.get(shard, ()))
+        kept = tuple(device for device in record.devices if device in target)
+        if len(kept) < len(record.devices):
+            change = {"devices": kept, "revision": revision}
+            releases.append(record.model_copy(update=change))
+    middle = known | {record.shard: record for record in releases}
+    grants = [
+        record
+        for record in assignment_records(tenant, shares, middle.values())
+        if record != middle.get(record.shard)
+    ]
+    removals = [shard for shard in sorted(known) if shard not in shares]
+    return Handover(tuple(releases), tuple(grants), tuple(removals))
+
+
+class Assigner:
+    """One tenant's assignments. `step` is called again and again, once a second or so."""
+
+    def __init__(
+        self, tenant: TenantId, assignments: KeyValue, shards: KeyValue, fence: Fence
+    ) -> None:
+        self._tenant = tenant
+        self._assignments = assignments
+        self._shards = shards
+        self._fence = fence
+        self._liveness = Liveness()
+        self._records: dict[str, Assignment] = {}
+        self._loaded_at: float | None = None
+
+    async def step(self, devices: Sequence[DeviceId], wanted: Sequence[str]) -> Step:
+        """Look once and bring the assignments to what they should be.
+
+        Raises nats errors when the broker is away: nothing is known then, and the next
+        step blames no shard for it. Takes up to RELEASE_SECONDS when devices move.
+        """
+        try:
+            await self._load()
+            await self._look(wanted)
+            states = {shard: self._liveness.state(shard) for shard in wanted}
+            pods = eligible(wanted, states, self._records)
+            previous = {
+                shard: tuple(map(DeviceId, record.devices))
+                for shard, record in self._records.items()
+            }
+            shares = assign(devices, pods, previous) if pods else {}
+            handover = plan_handover(self._tenant, shares, self._records.values())
+            if not handover.empty:
+                await self._fence_silent(handover)
+                await self._carry_out(handover, wanted)
+        except BaseException:
+            self._loaded_at = None  # some of it may have been written
+            raise
+        moved = _moved(previous, shares)
+        if moved:
+            _log.info(
+                "devices moved",
+                extra={"tenant": self._tenant, "devices": moved, "shards": len(shares)},
+            )
+        return Step(states, shares, moved)
+
+    async def _load(self) -> None:
+        if self._loaded_at is not None and time.monotonic() - self._loaded_at < _RELOAD_SECONDS:
+            return
+        records: dict[str, Assignment] = {}
+        for key in await keys_under(self._assignments, self._tenant):
+            shard = key.removeprefix(f"{self._tenant}.")
+            found = await _read(self._assignments, key, Assignment)
+            # An unreadable one owns nothing that anybody knows of: it is written anew.
+            records[shard] = found or Assignment(
+                tenant=self._tenant, shard=shard, revision=-1, devices=()
+            )
+        self._records = records
+        self._loaded_at = time.monotonic()
+
+    async def _look(self, wanted: Sequence[str]) -> None:
+        beats = {
+            shard: await _read(self._shards, assignment_key(self._tenant, shard), Beat)
+            for shard in sorted({*wanted, *self._records})
+        }
+        self._liveness.observe(time.monotonic(), beats)
+
+    async def _fence_silent(self, handover: Handover) -> None:
+        for record in handover.releases:
+            if self._liveness.state(record.shard) is State.DEAD:
+                _log.warning(
+                    "shard gives no sign of life; its devices are given to others",
+                    extra={"tenant": self._tenant, "shard": record.shard},
+                )
+                await self._fence(record.shard)
+
+    async def _carry_out(self, handover: Handover, wanted: Sequence[str]) -> None:
+        for record in handover.releases:
+            await self._put(record)
+        await self._released(handover.releases, wanted)
+        for record in handover.grants:
+            await self._put(record)
+        for shard in handover.removals:
+            await self._assignments.delete(assignment_key(self._tenant, shard))
+            await self._shards.delete(assignment_key(self._tenant, shard))
+            self._records.pop(shard, None)
+
+    async def _released(self, releases: Sequence[Assignment], wanted: Sequence[str]) -> None:
+        """Until the living ones have let go, or the time for it is over."""
+        deadline = time.monotonic() + RELEASE_SECONDS
+        while True:
+            waiting = [
+                record.shard
+                for record in releases
+                if self._liveness.state(record.shard) is State.ALIVE
+                and self._liveness.revision(record.shard) < record.revision
+            ]
+            if not waiting:
+                return
+            if time.monotonic() > deadline:
+                _log.warning(
+                    "shards did not let devices go in time; they are given away all the same",
+                    extra={"tenant": self._tenant, "shards": waiting},
+                )
+                return
+            await asyncio.sleep(_LOOK_SECONDS)
+            await self._look(wanted)
+
+    async def _put(self, record: Assignment) -> None:
+        await put_if_changed(self._assignments, record.key(), record)
+        self._records[record.shard] = record
+
+
+async def _read[RecordT: BaseModel](
+    bucket: KeyValue, key: str, record_class: type[RecordT]
+) -> RecordT | None:
+    """The record; None when there is none, or none that can be read."""
+    try:
+        entry = await bucket.get(key)
+    except (KeyNotFoundError, KeyDeletedError):
+        return None
+    try:
+        return record_class.model_validate_json(entry.value or b"")
+    except ValidationError:
+        _log.warning("record cannot be read", extra={"key": key})
+        return None
+
+
+def _moved(before: Shares, after: Shares) -> int:
+    was = {device: shard for shard, theirs in before.items() for device in theirs}
+    return sum(
+        1 for shard, theirs in after.items() for device in theirs if was.get(device, shard) != shard
+    )

@@ -1,0 +1,82 @@
+"""This shard's sign of life in KV: who assigns devices takes silence for death."""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable
+
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+from nats.js.kv import KeyValue
+
+from fleet_common.inventory import assignment_key
+from fleet_common.liveness import BEAT_SECONDS, Beat
+from fleet_contracts.streams import SHARDS_BUCKET
+from fleet_contracts.subjects import TenantId
+from fleet_poller.wake import Wake
+
+_log = logging.getLogger(__name__)
+
+
+class Heartbeat:
+    """Writes a beat a second while polling is well, and at once when an assignment took force."""
+
+    def __init__(
+        self,
+        client: Client,
+        js: JetStreamContext,
+        tenant: TenantId,
+        shard: str,
+        why_unwell: Callable[[], str | None],
+    ) -> None:
+        self._client = client
+        self._js = js
+        self._tenant = tenant
+        self._shard = shard
+        self._why_unwell = why_unwell
+        self._incarnation = uuid.uuid4().hex[:12]
+        self._count = 0
+        self._revision = -1
+        self._bucket: KeyValue | None = None
+        self._announced = False
+        self._wake = Wake()
+
+    def in_force(self, revision: int) -> None:
+        """This assignment is in force: devices that are not in it have no session any more."""
+        if revision != self._revision:
+            self._revision = revision
+            self._wake.ring()
+
+    async def run(self) -> None:
+        """Beat until cancelled. A broker that is away is no error: it is tried again."""
+        while True:
+            if self._client.is_connected and self._why_unwell() is None:
+                await self._beat()
+            await self._wake.wait(BEAT_SECONDS)
+
+    async def _beat(self) -> None:
+        self._count += 1
+        beat = Beat(
+            tenant=self._tenant,
+            shard=self._shard,
+            incarnation=self._incarnation,
+            count=self._count,
+            revision=self._revision,
+        )
+        try:
+            async with asyncio.timeout(BEAT_SECONDS):
+                if self._bucket is None:
+                    self._bucket = await self._js.key_value(SHARDS_BUCKET)
+                await self._bucket.put(
+                    assignment_key(self._tenant, self._shard), beat.model_dump_json().encode()
+                )
+            self._announced = False
+        except (NatsError, TimeoutError, OSError) as error:
+            self._bucket = None
+            if not self._announced:
+                self._announced = True
+                _log.info(
+                    "no sign of life could be written; trying again",
+                    extra={"tenant": self._tenant, "reason": repr(error)},
+                )
