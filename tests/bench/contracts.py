@@ -19,7 +19,7 @@ from nats.js.api import StorageType
 from fleet_common.fleet_spec import CadenceSpec
 from fleet_common.planning import cadence_seconds
 from fleet_contracts.codec import encode
-from fleet_contracts.subjects import Kind, message_id
+from fleet_contracts.subjects import DEVICE_KINDS, Kind, message_id
 from fleet_simulator.server import Place, running_simulator
 from fleet_simulator.world.fleet import build_router
 from support.nats import NatsServer
@@ -51,7 +51,7 @@ async def _run(runs: int) -> dict[str, float]:
         "stored_bytes_per_poll_access_point": statistics.median(map(_per_poll, points)),
         "stored_bytes_all_kinds_at_once": statistics.median(sum(one.values()) for one in routers),
     }
-    for kind in Kind:
+    for kind in DEVICE_KINDS:
         sizes = [one[kind] for one in (*routers, *points) if kind in one]
         if sizes:
             name = f"stored_bytes_{kind.value.replace('-', '_')}"

@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CATALOG = load_catalog()
 VALID = valid_examples()
 REJECTED = rejected_examples()
-SERVICES = {"poller", "writer", "firmware-checker", "gateway"}
+SERVICES = {"poller", "writer", "firmware-checker", "gateway", "cli"}
 FILE_STORE_RECORD_BYTES = 34  # of a message with headers, nats-server 2.15
 
 entries = pytest.mark.parametrize("entry", CATALOG.values(), ids=lambda entry: entry.kind.value)
@@ -143,6 +143,7 @@ def test_every_check_of_the_codec_has_a_rejected_example() -> None:
         "status.reachability", "status.error_message", "interfaces.ids",
         "interfaces.tx_bytes_total", "interfaces.running_bitmap", "wireless.clients.mac_address",
         "inventory.interfaces.id", "inventory.interfaces.mac_address", "firmware_advice.verdict",
+        "trim.cause", "trim.from_sequence", "trim.to_unix_ms",
     }  # fmt: skip
 
 

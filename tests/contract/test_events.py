@@ -30,11 +30,12 @@ from fleet_contracts.gen.fleet.v1.events_pb2 import (
     Sensor,
     SensorName,
     Status,
+    TrimCause,
     Verdict,
     Wireless,
     WirelessClient,
 )
-from fleet_contracts.subjects import Kind
+from fleet_contracts.subjects import STREAM_DEVICE, Kind
 from fleet_contracts.view import body_view, event_view, sensor_name
 
 SLOT = 1_790_000_040_000
@@ -117,7 +118,8 @@ def events(draw: st.DrawFn) -> tuple[str, Event]:
     else:
         body.CopyFrom(draw(messages(type(body))))
     _make_valid(event)
-    return f"fleet.acme.core-1.{kind.value}", event
+    device = STREAM_DEVICE if kind is Kind.TRIM else "core-1"
+    return f"fleet.acme.{device}.{kind.value}", event
 
 
 def _make_valid(event: Event) -> None:
@@ -127,6 +129,14 @@ def _make_valid(event: Event) -> None:
         case "firmware_advice":
             advice = event.firmware_advice
             advice.verdict = advice.verdict or Verdict.VERDICT_UP_TO_DATE
+        case "trim":
+            trim = event.trim
+            trim.cause = trim.cause or TrimCause.TRIM_CAUSE_SHRUNK
+            trim.from_sequence = max(1, trim.from_sequence)
+            trim.to_sequence = max(trim.to_sequence, trim.from_sequence)
+            for name in ("from_unix_ms", "to_unix_ms"):
+                if trim.HasField(name):
+                    setattr(trim, name, event.slot_unix_ms)
         case "wireless":
             for client in event.wireless.clients:
                 client.mac_address = client.mac_address or b"\0" * 6
@@ -156,7 +166,8 @@ def test_every_event_has_a_view_that_is_plain_json(made: tuple[str, Event]) -> N
 
 @given(st.sampled_from(Kind), st.binary(max_size=200))
 def test_any_bytes_are_an_event_or_rejected_with_a_reason(kind: Kind, payload: bytes) -> None:
-    subject = f"fleet.acme.core-1.{kind.value}"
+    device = STREAM_DEVICE if kind is Kind.TRIM else "core-1"
+    subject = f"fleet.acme.{device}.{kind.value}"
     try:
         decoded = decode(subject, payload)
     except RejectedEventError as error:

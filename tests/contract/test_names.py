@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from fleet_contracts.streams import DUPLICATE_WINDOW_SECONDS, StreamDefinition, tenant_stream
 from fleet_contracts.subjects import (
+    DEVICE_KINDS,
     BadNameError,
     DeviceId,
     EventSubject,
@@ -24,7 +25,7 @@ from fleet_contracts.subjects import (
 )
 
 labels = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", fullmatch=True)
-kinds = st.sampled_from(Kind)
+kinds = st.sampled_from(DEVICE_KINDS)
 slots = st.integers(1_577_836_800_000, 4_102_444_799_999)
 subjects = st.builds(EventSubject, labels.map(TenantId), labels.map(DeviceId), kinds)
 

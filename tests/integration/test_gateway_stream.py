@@ -15,7 +15,8 @@ from nats.js import JetStreamContext
 from nats.js.api import StreamConfig
 
 from fleet_contracts.codec import encode
-from fleet_contracts.subjects import Kind, tenant_id
+from fleet_contracts.gen.fleet.v1.events_pb2 import TRIM_CAUSE_SHRUNK, Event, Trim
+from fleet_contracts.subjects import DEVICE_KINDS, Kind, tenant_id
 from support.gateway import (
     Frame,
     GatewayProcess,
@@ -101,7 +102,7 @@ async def test_a_new_client_gets_the_whole_state_then_every_event_in_order(site:
         *snapshots, end = (await client.until("snapshot-end"))[-3:]
         assert {frame.data["device"] for frame in snapshots} == {EDGE.name, CORE.name}
         [edge] = [f.data["events"] for f in snapshots if f.data["device"] == EDGE.name]
-        assert set(edge) == {kind.value for kind in Kind}
+        assert set(edge) == {kind.value for kind in DEVICE_KINDS}
         assert edge["status"]["slot_unix_ms"] == EDGE.poll(2)[Kind.STATUS].slot_unix_ms
         assert edge["interfaces"]["interfaces"]["interfaces"][0]["rx_bytes_total"] > 0
         assert end.data == {"tenants": ["north"], "devices": 2}
@@ -268,6 +269,22 @@ async def test_tenants_found_later_reach_connected_clients_with_vector_ids(site:
             assert edge
             assert len(seen) == len(set(seen))
         assert await metric(gateway, "fleet_gateway_resets_total") == 0
+
+
+async def test_a_trim_reaches_clients_but_is_no_device(site: Site) -> None:
+    await publish(site.js, EDGE, EDGE.poll(0))
+    slot = EDGE.poll(0)[Kind.STATUS].slot_unix_ms
+    trim = Trim(cause=TRIM_CAUSE_SHRUNK, from_sequence=1, to_sequence=7)
+    payload = encode(Event(slot_unix_ms=slot, trim=trim))
+    async with site.gateway() as gateway, sse(gateway.url) as client:
+        await client.until("snapshot-end")
+        await site.js.publish("fleet.north.routerfleet.trim", payload)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+        [frame] = await client.events(1)
+        assert (frame.event, frame.data["trim"]["to_sequence"]) == ("trim", 7)
+        async with sse(gateway.url) as late:
+            *snapshots, end = await late.until("snapshot-end")
+    assert [one.data["device"] for one in snapshots if one.event == "snapshot"] == [EDGE.name]
+    assert end.data["devices"] == 1
 
 
 async def test_filters_choose_tenants_kinds_and_devices(site: Site) -> None:

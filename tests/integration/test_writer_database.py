@@ -153,7 +153,7 @@ async def test_an_edited_migration_is_refused(postgres_url: str) -> None:
 
 
 async def test_a_migration_that_fails_leaves_nothing_behind(postgres_url: str) -> None:
-    code: Sequence[Migration] = [*load_migrations(), Migration(5, "bad", "CREATE TABLE; oops")]
+    code: Sequence[Migration] = [*load_migrations(), Migration(6, "bad", "CREATE TABLE; oops")]
     async with opened(postgres_url) as connection:
         with pytest.raises(Exception, match="syntax error"):
             await migrate(connection, code)

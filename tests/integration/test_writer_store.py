@@ -1,7 +1,15 @@
 """Events of a real stream become rows of a real database, exactly once."""
 
-from fleet_contracts.gen.fleet.v1.events_pb2 import Event, FirmwareAdvice, Health, Sensor, Verdict
-from fleet_contracts.subjects import Kind, tenant_id
+from fleet_contracts.gen.fleet.v1.events_pb2 import (
+    Event,
+    FirmwareAdvice,
+    Health,
+    Sensor,
+    Trim,
+    TrimCause,
+    Verdict,
+)
+from fleet_contracts.subjects import STREAM_DEVICE, Kind, tenant_id
 from support.waiting import eventually
 from support.writer import (
     MINUTE_MS,
@@ -232,6 +240,29 @@ async def test_the_read_model_follows_the_events(fleet: Fleet) -> None:
     assert current == [{"device": "gw-1", "name": "uplink"}]
     (overview,) = await fleet.rows("SELECT * FROM fleet_overview")
     assert (overview["devices"], overview["down"], overview["upgrades_available"]) == (1, 1, 1)
+
+
+async def test_what_a_stream_says_it_dropped_is_stored_once_and_is_no_device(fleet: Fleet) -> None:
+    slot = now_slot_ms()
+    trim = Trim(
+        cause=TrimCause.TRIM_CAUSE_SHRUNK,
+        from_sequence=3, to_sequence=9, dropped_messages=6, dropped_bytes=2_000,
+        unstored_messages=1, from_unix_ms=slot - MINUTE_MS,
+        max_bytes_before=4096, max_bytes=2048, window_seconds=900,
+    )  # fmt: skip
+    for _ in range(2):
+        await fleet.publish(STREAM_DEVICE, Kind.TRIM, Event(slot_unix_ms=slot, trim=trim))
+    last = await fleet.publish("gw-1", Kind.STATUS, status_up(slot))
+    fleet.writer()
+    account = await fleet.stored(last)
+
+    assert account["events_stored"] == last
+    (stored,) = await fleet.rows("SELECT * FROM stream_trims")
+    assert (stored["cause"], stored["from_sequence"], stored["to_sequence"]) == ("shrunk", 3, 9)
+    assert (stored["dropped_messages"], stored["unstored_messages"]) == (6, 1)
+    assert stored["first_published_at"].timestamp() * 1000 == slot - MINUTE_MS
+    assert stored["last_published_at"] is None
+    assert [one["name"] for one in await fleet.rows("SELECT name FROM devices")] == ["gw-1"]
 
 
 async def test_a_new_tenant_is_found_by_itself(fleet: Fleet) -> None:

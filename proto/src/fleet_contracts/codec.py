@@ -23,6 +23,7 @@ BODY_FIELD: Final[dict[Kind, str]] = {
     Kind.FIRMWARE: "firmware",
     Kind.INVENTORY: "inventory",
     Kind.FIRMWARE_ADVICE: "firmware_advice",
+    Kind.TRIM: "trim",
 }
 """The body's field in Event, by kind."""
 
@@ -92,6 +93,10 @@ def _why_invalid(event: Event, kind: Kind) -> str | None:
         return "schema_version: missing (at least 1)"
     if not _EARLIEST_SLOT_MS <= event.slot_unix_ms < _LATEST_SLOT_MS:
         return f"slot_unix_ms: {event.slot_unix_ms} is not between the years 2020 and 2100"
+    return _why_invalid_body(event, kind)
+
+
+def _why_invalid_body(event: Event, kind: Kind) -> str | None:
     body = event.WhichOneof("body")
     if body is None:
         return f"body: missing (the subject says {kind.value})"
@@ -108,6 +113,8 @@ def _why_invalid(event: Event, kind: Kind) -> str | None:
             return None if event.firmware_advice.verdict else "firmware_advice.verdict: missing"
         case Kind.INVENTORY:
             return _why_invalid_inventory(event)
+        case Kind.TRIM:
+            return _why_invalid_trim(event)
         case Kind.HEALTH | Kind.FIRMWARE:
             return None
 
@@ -157,4 +164,16 @@ def _why_invalid_inventory(event: Event) -> str | None:
                 f"inventory.interfaces.mac_address: {len(interface.mac_address)} bytes "
                 "(6, or 0 where there is none)"
             )
+    return None
+
+
+def _why_invalid_trim(event: Event) -> str | None:
+    trim = event.trim
+    if not trim.cause:
+        return "trim.cause: missing"
+    if not 1 <= trim.from_sequence <= trim.to_sequence:
+        return f"trim.from_sequence: {trim.from_sequence} to {trim.to_sequence} is no range"
+    for name in ("from_unix_ms", "to_unix_ms"):
+        if trim.HasField(name) and not _EARLIEST_SLOT_MS <= getattr(trim, name) < _LATEST_SLOT_MS:
+            return f"trim.{name}: {getattr(trim, name)} is not between the years 2020 and 2100"
     return None

@@ -29,6 +29,7 @@ class Kind(StrEnum):
     FIRMWARE = "firmware"
     INVENTORY = "inventory"
     FIRMWARE_ADVICE = "firmware-advice"
+    TRIM = "trim"
 
 
 # One letter a kind: a message id travels with every message and every byte of it is stored.
@@ -40,7 +41,13 @@ _ID_LETTER = {
     Kind.FIRMWARE: "f",
     Kind.INVENTORY: "v",
     Kind.FIRMWARE_ADVICE: "a",
+    Kind.TRIM: "t",
 }
+STREAM_DEVICE = DeviceId("routerfleet")
+"""In the place of a device where an event is about the tenant's stream; no router's name."""
+DEVICE_KINDS = tuple(kind for kind in Kind if kind is not Kind.TRIM)
+"""The kinds that are about a device."""
+
 _KIND_BY_TOKEN = {kind.value: kind for kind in Kind}
 
 
@@ -92,6 +99,8 @@ def parse_subject(subject: str) -> EventSubject:
     kind = _KIND_BY_TOKEN.get(tokens[3])
     if kind is None:
         raise BadNameError(f"subject: {subject!r} has no known kind (one of {', '.join(Kind)})")
+    if (kind is Kind.TRIM) is not (tokens[2] == STREAM_DEVICE):
+        raise BadNameError(f"device: {tokens[2]!r} does not go with kind {kind.value}")
     return EventSubject(tenant_id(tokens[1]), device_id(tokens[2]), kind)
 
 

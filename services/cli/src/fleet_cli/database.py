@@ -14,7 +14,7 @@ from typing import Final, cast
 import asyncpg
 
 from fleet_common.errors import TransientError
-from fleet_contracts.subjects import Kind
+from fleet_contracts.subjects import STREAM_DEVICE, Kind
 
 _CONNECT_SECONDS: Final = 5.0
 _QUERY_SECONDS: Final = 60.0
@@ -30,7 +30,7 @@ SAMPLE_TABLE: Final[dict[Kind, str]] = {
     Kind.INVENTORY: "inventory_samples",
     Kind.FIRMWARE_ADVICE: "firmware_advice_samples",
 }
-"""Where the writer stores each kind; an event is one (device, slot) there."""
+"""Where the writer stores each kind of device event; an event is one (device, slot) there."""
 
 _SAMPLE_ROWS_ONE_A_SLOT: Final = frozenset(SAMPLE_TABLE) - {Kind.INTERFACES}
 
@@ -109,6 +109,8 @@ class ReadModel:
         self, tenant: str, kind: Kind, first_slot_ms: int
     ) -> set[tuple[str, int]]:
         """(device, slot in ms) of every event of a kind stored since a slot."""
+        if kind is Kind.TRIM:
+            return await self._stored_trims(tenant, first_slot_ms)
         table = SAMPLE_TABLE[kind]
         with _as_transient():
             rows = await self._raw.fetch(
@@ -122,6 +124,18 @@ class ReadModel:
             (cast("str", row[0]), (cast("datetime", row[1]) - _EPOCH) // _MILLISECOND)
             for row in rows
         }
+
+    async def _stored_trims(self, tenant: str, first_slot_ms: int) -> set[tuple[str, int]]:
+        with _as_transient():
+            rows = await self._raw.fetch(
+                "SELECT slot FROM stream_trims JOIN stream_positions "
+                "ON stream_positions.id = position_id JOIN tenants ON tenants.id = tenant_id "
+                "WHERE tenants.name = $1 AND slot >= $2",
+                tenant,
+                _EPOCH + first_slot_ms * _MILLISECOND,
+            )
+        slots = (cast("datetime", row[0]) for row in rows)
+        return {(STREAM_DEVICE, (slot - _EPOCH) // _MILLISECOND) for slot in slots}
 
     async def rejected_sequences(self, stream: str) -> set[int]:
         """Sequences of the messages that were set aside."""

@@ -21,7 +21,7 @@ from fleet_common.planning import (
 )
 from fleet_common.planning.model import PlanRequest
 from fleet_contracts.streams import StreamStorage
-from fleet_contracts.subjects import Kind, TenantId
+from fleet_contracts.subjects import DEVICE_KINDS, Kind, TenantId
 
 DAY_SECONDS: Final = 86_400.0
 HOUR_SECONDS: Final = 3_600.0
@@ -152,7 +152,7 @@ def capacity(
     Raises the planner's BudgetTooSmallError.
     """
     naive = naive or Naive()
-    sizes = {kind: stored_bytes(kind, interfaces) for kind in Kind}
+    sizes = {kind: stored_bytes(kind, interfaces) for kind in DEVICE_KINDS}
     measured: dict[TenantId, Mapping[Kind, float]] = {fleet.tenant: sizes for fleet in fleets}
     plans = plan_streams(PlanRequest(fleets, single_budget(budget_bytes), measured))
     total_rate = sum(bytes_per_second(fleet, sizes) for fleet in fleets)
@@ -163,7 +163,7 @@ def capacity(
     return Capacity(
         budget_bytes=budget_bytes,
         interfaces=interfaces,
-        kinds=tuple(_kind_load(kind, fleets, sizes[kind]) for kind in Kind),
+        kinds=tuple(_kind_load(kind, fleets, sizes[kind]) for kind in DEVICE_KINDS),
         fleets=tuple(
             _fleet_capacity(fleet, one, sizes) for fleet, one in zip(fleets, plans, strict=True)
         ),

@@ -25,7 +25,7 @@ from pydantic_core import ErrorDetails
 from fleet_common.errors import ConfigurationError
 from fleet_common.units import Bytes, Seconds
 from fleet_contracts.streams import StreamStorage
-from fleet_contracts.subjects import DeviceId, TenantId, check_label
+from fleet_contracts.subjects import STREAM_DEVICE, DeviceId, TenantId, check_label
 
 API_VERSION = "routerfleet.io/v1alpha1"
 KIND = "RouterFleet"
@@ -196,6 +196,10 @@ class RouterFleetSpec(SpecModel):
         twice = [name for name, count in Counter(d.name for d in devices).items() if count > 1]
         if twice:
             raise ValueError(f"device names must be unique; twice or more: {', '.join(twice[:5])}")
+        if any(device.name == STREAM_DEVICE for device in devices):
+            raise ValueError(
+                f"no device may be called {STREAM_DEVICE}: events about the stream have that name"
+            )
         return devices
 
 

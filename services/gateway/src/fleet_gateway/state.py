@@ -53,6 +53,8 @@ class FleetState:
 
     def apply(self, entry: Entry) -> None:
         """Fold one event; the caller gives them in stream order."""
+        if entry.kind is Kind.TRIM:  # about the stream: no device's state
+            return
         device = self._devices.get(entry.device)
         if device is None:
             device = self._devices[entry.device] = DeviceState(self._tenant, entry.device)

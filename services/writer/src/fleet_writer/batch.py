@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
 from fleet_contracts.codec import DecodedEvent, RejectedEventError, decode
+from fleet_contracts.gen.fleet.v1.events_pb2 import Event
 from fleet_contracts.subjects import Kind
 from fleet_writer.directory import DeviceEntry, DeviceKey, Directory
 from fleet_writer.fold import DeviceState, fold
@@ -88,6 +89,16 @@ class StreamPart:
     events: int = 0
     rejected: list[RejectedEvent] = field(default_factory=list[RejectedEvent])
     lost: list[LostRange] = field(default_factory=list[LostRange])
+    trims: list[Event] = field(default_factory=list[Event])
+    """What the stream says of itself."""
+
+    def add_without_device(self, message: Message, outcome: DecodedEvent | str) -> None:
+        """Set a message aside for the reason given, or take a stream's own event."""
+        if isinstance(outcome, str):
+            self.rejected.append(RejectedEvent(message, outcome))
+            return
+        self.trims.append(outcome.event)
+        self.events += 1
 
 
 @dataclass(slots=True)
@@ -184,8 +195,8 @@ class Preparer:
             if item.traceparent is not None:
                 batch.traceparents.append(item.traceparent)
             outcome = self._decode(item, latest_ms)
-            if isinstance(outcome, str):
-                part.rejected.append(RejectedEvent(item, outcome))
+            if isinstance(outcome, str) or outcome.subject.kind is Kind.TRIM:
+                part.add_without_device(item, outcome)
                 continue
             subject = outcome.subject
             entry = devices.get((subject.tenant, subject.device))
@@ -227,7 +238,7 @@ class Preparer:
         sensors: set[SensorKey] = set()
         for item in items:
             outcome = "" if isinstance(item, Skip) else self._decode(item, latest_ms)
-            if isinstance(outcome, str):
+            if isinstance(outcome, str) or outcome.subject.kind is Kind.TRIM:
                 continue
             key = (outcome.subject.tenant, outcome.subject.device)
             if key not in self._directory.devices:

@@ -146,7 +146,7 @@ def fold(state: DeviceState, decoded: DecodedEvent) -> DeviceState:
         case Kind.FIRMWARE_ADVICE:
             if _newer(slot, state.advice):
                 return state._replace(advice=_advice(event))
-        case Kind.HEALTH | Kind.WIRELESS:
+        case Kind.HEALTH | Kind.WIRELESS | Kind.TRIM:
             pass
     return state
 

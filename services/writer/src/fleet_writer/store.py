@@ -19,6 +19,7 @@ from fleet_writer.partitions import Partition, Partitions
 from fleet_writer.read_model import store_devices
 from fleet_writer.rows import Record
 from fleet_writer.times import from_ns
+from fleet_writer.trims import ADD_TRIM, trim_values
 
 
 @dataclass(slots=True)
@@ -144,6 +145,8 @@ class Store:
                 None if lost.before_ns is None else from_ns(lost.before_ns),
                 lost.reason,
             )
+        for event in part.trims:
+            await self._connection.execute(ADD_TRIM, position.id, *trim_values(event))
         for rejected in part.rejected:
             message = rejected.message
             await self._connection.execute(

@@ -7,7 +7,7 @@ from typing import Final
 
 from fleet_common.fleet_spec import CadenceSpec, RouterFleet
 from fleet_contracts.catalog import load_catalog
-from fleet_contracts.subjects import Kind
+from fleet_contracts.subjects import DEVICE_KINDS, Kind
 
 type Sizes = Mapping[Kind, float]
 """Mean bytes of one stored message, subject, headers and record included, by kind."""
@@ -43,7 +43,7 @@ def cadence_seconds(cadence: CadenceSpec, kind: Kind) -> float:
             return max(cadence.firmware, cadence.interval)
         case Kind.INVENTORY:
             return max(cadence.inventory, cadence.interval)
-        case Kind.FIRMWARE_ADVICE:
+        case Kind.FIRMWARE_ADVICE | Kind.TRIM:
             return load_catalog()[kind].cadence_seconds
 
 
@@ -72,12 +72,12 @@ def bytes_per_second(fleet: RouterFleet, measured: Sizes) -> float:
     catalog = load_catalog()
     each = sum(
         measured.get(kind, catalog[kind].stored_bytes) / cadence_seconds(fleet.spec.cadence, kind)
-        for kind in Kind
+        for kind in DEVICE_KINDS
     )
     return each * len(fleet.spec.devices)
 
 
 def messages_per_second(fleet: RouterFleet) -> float:
     """How many events the fleet stores each second, with every kind on every device."""
-    each = sum(1 / cadence_seconds(fleet.spec.cadence, kind) for kind in Kind)
+    each = sum(1 / cadence_seconds(fleet.spec.cadence, kind) for kind in DEVICE_KINDS)
     return each * len(fleet.spec.devices)

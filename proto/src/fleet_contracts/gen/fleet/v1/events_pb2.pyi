@@ -91,6 +91,12 @@ class ChannelSource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CHANNEL_SOURCE_UNSPECIFIED: _ClassVar[ChannelSource]
     CHANNEL_SOURCE_UPGRADE_HOST: _ClassVar[ChannelSource]
     CHANNEL_SOURCE_FILE: _ClassVar[ChannelSource]
+
+class TrimCause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TRIM_CAUSE_UNSPECIFIED: _ClassVar[TrimCause]
+    TRIM_CAUSE_SHRUNK: _ClassVar[TrimCause]
+    TRIM_CAUSE_DISCARDED_UNSTORED: _ClassVar[TrimCause]
 REACHABILITY_UNSPECIFIED: Reachability
 REACHABILITY_UP: Reachability
 REACHABILITY_DOWN: Reachability
@@ -154,9 +160,12 @@ VERDICT_VERSION_UNKNOWN: Verdict
 CHANNEL_SOURCE_UNSPECIFIED: ChannelSource
 CHANNEL_SOURCE_UPGRADE_HOST: ChannelSource
 CHANNEL_SOURCE_FILE: ChannelSource
+TRIM_CAUSE_UNSPECIFIED: TrimCause
+TRIM_CAUSE_SHRUNK: TrimCause
+TRIM_CAUSE_DISCARDED_UNSTORED: TrimCause
 
 class Event(_message.Message):
-    __slots__ = ("slot_unix_ms", "observed_after_slot_ms", "poll_duration_us", "schema_version", "status", "health", "interfaces", "wireless", "firmware", "inventory", "firmware_advice")
+    __slots__ = ("slot_unix_ms", "observed_after_slot_ms", "poll_duration_us", "schema_version", "status", "health", "interfaces", "wireless", "firmware", "inventory", "firmware_advice", "trim")
     SLOT_UNIX_MS_FIELD_NUMBER: _ClassVar[int]
     OBSERVED_AFTER_SLOT_MS_FIELD_NUMBER: _ClassVar[int]
     POLL_DURATION_US_FIELD_NUMBER: _ClassVar[int]
@@ -168,6 +177,7 @@ class Event(_message.Message):
     FIRMWARE_FIELD_NUMBER: _ClassVar[int]
     INVENTORY_FIELD_NUMBER: _ClassVar[int]
     FIRMWARE_ADVICE_FIELD_NUMBER: _ClassVar[int]
+    TRIM_FIELD_NUMBER: _ClassVar[int]
     slot_unix_ms: int
     observed_after_slot_ms: int
     poll_duration_us: int
@@ -179,7 +189,8 @@ class Event(_message.Message):
     firmware: Firmware
     inventory: Inventory
     firmware_advice: FirmwareAdvice
-    def __init__(self, slot_unix_ms: _Optional[int] = ..., observed_after_slot_ms: _Optional[int] = ..., poll_duration_us: _Optional[int] = ..., schema_version: _Optional[int] = ..., status: _Optional[_Union[Status, _Mapping]] = ..., health: _Optional[_Union[Health, _Mapping]] = ..., interfaces: _Optional[_Union[Interfaces, _Mapping]] = ..., wireless: _Optional[_Union[Wireless, _Mapping]] = ..., firmware: _Optional[_Union[Firmware, _Mapping]] = ..., inventory: _Optional[_Union[Inventory, _Mapping]] = ..., firmware_advice: _Optional[_Union[FirmwareAdvice, _Mapping]] = ...) -> None: ...
+    trim: Trim
+    def __init__(self, slot_unix_ms: _Optional[int] = ..., observed_after_slot_ms: _Optional[int] = ..., poll_duration_us: _Optional[int] = ..., schema_version: _Optional[int] = ..., status: _Optional[_Union[Status, _Mapping]] = ..., health: _Optional[_Union[Health, _Mapping]] = ..., interfaces: _Optional[_Union[Interfaces, _Mapping]] = ..., wireless: _Optional[_Union[Wireless, _Mapping]] = ..., firmware: _Optional[_Union[Firmware, _Mapping]] = ..., inventory: _Optional[_Union[Inventory, _Mapping]] = ..., firmware_advice: _Optional[_Union[FirmwareAdvice, _Mapping]] = ..., trim: _Optional[_Union[Trim, _Mapping]] = ...) -> None: ...
 
 class Status(_message.Message):
     __slots__ = ("reachability", "error_class", "error_message", "uptime_seconds", "consecutive_failures", "rebooted")
@@ -452,3 +463,29 @@ class FirmwareAdvice(_message.Message):
     channel_read_unix_seconds: int
     channel_source: ChannelSource
     def __init__(self, verdict: _Optional[_Union[Verdict, str]] = ..., installed_version: _Optional[str] = ..., channel: _Optional[str] = ..., latest_version: _Optional[str] = ..., latest_released_unix_seconds: _Optional[int] = ..., routerboot_upgrade_available: _Optional[bool] = ..., routerboot_current: _Optional[str] = ..., routerboot_upgrade: _Optional[str] = ..., channel_read_unix_seconds: _Optional[int] = ..., channel_source: _Optional[_Union[ChannelSource, str]] = ...) -> None: ...
+
+class Trim(_message.Message):
+    __slots__ = ("cause", "from_sequence", "to_sequence", "dropped_messages", "dropped_bytes", "unstored_messages", "from_unix_ms", "to_unix_ms", "max_bytes_before", "max_bytes", "window_seconds")
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
+    FROM_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    TO_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    UNSTORED_MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    FROM_UNIX_MS_FIELD_NUMBER: _ClassVar[int]
+    TO_UNIX_MS_FIELD_NUMBER: _ClassVar[int]
+    MAX_BYTES_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    MAX_BYTES_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    cause: TrimCause
+    from_sequence: int
+    to_sequence: int
+    dropped_messages: int
+    dropped_bytes: int
+    unstored_messages: int
+    from_unix_ms: int
+    to_unix_ms: int
+    max_bytes_before: int
+    max_bytes: int
+    window_seconds: int
+    def __init__(self, cause: _Optional[_Union[TrimCause, str]] = ..., from_sequence: _Optional[int] = ..., to_sequence: _Optional[int] = ..., dropped_messages: _Optional[int] = ..., dropped_bytes: _Optional[int] = ..., unstored_messages: _Optional[int] = ..., from_unix_ms: _Optional[int] = ..., to_unix_ms: _Optional[int] = ..., max_bytes_before: _Optional[int] = ..., max_bytes: _Optional[int] = ..., window_seconds: _Optional[int] = ...) -> None: ...
