@@ -20,7 +20,7 @@ from fleet_poller.parse.wireless import CLIENT_ATTRIBUTES
 from fleet_poller.reader import read_device
 from fleet_poller.routeros.commands import Answer, Command, Reply, Trap
 from fleet_poller.routeros.errors import RouterError
-from fleet_poller.routeros.wire import Attributes
+from fleet_poller.routeros.wire import Attributes, SentenceDecoder, encode_sentence
 
 SLOT = 1_800_000_000_000
 NAMES = sorted(
@@ -89,6 +89,12 @@ def rows(chance: random.Random, least: int) -> list[Attributes]:
     ]
 
 
+def reply(found: list[Attributes]) -> Reply:
+    """The answer as it comes from the wire."""
+    words = ([b"!re", b".tag=1", *(b"=%b=%b" % item for item in row.items())] for row in found)
+    return Reply([one for row in words for one in SentenceDecoder().feed(encode_sentence(row))])
+
+
 class RandomRouter:
     """A session that answers anything; the two required menus with at least one row."""
 
@@ -104,10 +110,10 @@ class RandomRouter:
 
     def _answer(self, command: Command) -> Answer:
         if command.path in {menus.RESOURCE.path, menus.INTERFACES.path}:
-            return Reply(rows(self._chance, 1))
+            return reply(rows(self._chance, 1))
         if self._chance.random() < 0.1:
             return self._chance.choice(TRAPS)
-        return Reply(rows(self._chance, 0))
+        return reply(rows(self._chance, 0))
 
     async def log_out(self, deadline: float) -> None:
         """Nothing to do."""

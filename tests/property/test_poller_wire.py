@@ -6,7 +6,16 @@ from librouteros.protocol import (  # pyright: ignore[reportMissingTypeStubs] - 
     encode_sentence as stock_encode_sentence,
 )
 
-from fleet_poller.routeros.wire import Sentence, SentenceDecoder, WireError, encode_sentence
+from fleet_poller.routeros.wire import (
+    Attributes,
+    SentenceDecoder,
+    WireError,
+    encode_sentence,
+    row_attributes,
+    take_apart,
+)
+
+type Sentence = tuple[bytes, bytes, Attributes]
 
 names = st.binary(min_size=1, max_size=20).filter(lambda name: b"=" not in name)
 values = st.binary(max_size=300)
@@ -35,7 +44,7 @@ def test_a_stream_cut_anywhere_gives_the_same_sentences(
     found: list[Sentence] = []
     position = 0
     for cut in [*sorted(min(cut, len(stream)) for cut in cuts), len(stream)]:
-        found += decoder.feed(stream[position:cut])
+        found += map(take_apart, decoder.feed(stream[position:cut]))
         position = cut
 
     assert found == given_sentences
@@ -47,7 +56,8 @@ def test_byte_by_byte_is_the_same_as_at_once(sentence: Sentence) -> None:
     decoder = SentenceDecoder()
     found = [one for byte in encoded(sentence) for one in decoder.feed(bytes([byte]))]
 
-    assert found == [sentence]
+    assert [take_apart(one) for one in found] == [sentence]
+    assert row_attributes(found[0]) == sentence[2]
 
 
 @given(st.binary(max_size=2000))

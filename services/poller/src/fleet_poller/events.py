@@ -2,6 +2,9 @@
 
 What is None or empty in a reading stays unset in the message. A failed poll is one
 `status` event and nothing else.
+
+Bodies are filled in place: protobuf copies a message that is given to the constructor of
+another by writing it out and reading it back.
 """
 
 import zlib
@@ -18,9 +21,9 @@ from fleet_poller.readings import (
     HealthReading,
     InterfacesReading,
     InventoryReading,
-    LinkTimes,
     Package,
     PollReadings,
+    Resource,
     SensorReading,
     WirelessReading,
 )
@@ -29,8 +32,12 @@ from fleet_poller.routeros.errors import ErrorClass
 MAX_ERROR_MESSAGE: Final = 200
 
 _FIRST_COLUMN_FIELD: Final = pb.Interfaces.DESCRIPTOR.fields_by_name[COUNTER_COLUMNS[0]].number
+# Of a Resource's fields, the event has these (the uptime is the status event's).
+_RESOURCE_FIELDS: Final = tuple(
+    name if name in pb.Health.DESCRIPTOR.fields_by_name else None for name in Resource._fields
+)
 _SENSOR_NAMES: Final = {
-    name.removeprefix("SENSOR_NAME_").lower().replace("_", "-"): name
+    name.removeprefix("SENSOR_NAME_").lower().replace("_", "-"): number
     for name, number in pb.SensorName.items()
     if number
 }
@@ -72,26 +79,32 @@ def poll_events(occasion: Occasion, readings: PollReadings) -> list[OutgoingEven
     """The events of a successful poll: inventory first (others refer to it), status always."""
     events: list[OutgoingEvent] = []
     if readings.inventory is not None:
-        inventory = inventory_message(readings.inventory)
-        events.append(_event(Kind.INVENTORY, _base(occasion, inventory=inventory)))
-    status = pb.Status(
-        reachability=pb.REACHABILITY_UP,
-        uptime_seconds=readings.uptime_seconds,
-        rebooted=readings.rebooted,
-    )
-    events.append(_event(Kind.STATUS, _base(occasion, status=status)))
+        event = _event(occasion)
+        event.inventory.CopyFrom(inventory_message(readings.inventory))
+        events.append(OutgoingEvent(Kind.INVENTORY, encode(event)))
+    event = _event(occasion)
+    status = event.status
+    status.reachability = pb.REACHABILITY_UP
+    status.rebooted = readings.rebooted
+    if readings.uptime_seconds is not None:
+        status.uptime_seconds = readings.uptime_seconds
+    events.append(OutgoingEvent(Kind.STATUS, encode(event)))
     if readings.health is not None:
-        health = _health(readings.health)
-        events.append(_event(Kind.HEALTH, _base(occasion, health=health)))
+        event = _event(occasion)
+        _fill_health(event.health, readings.health)
+        events.append(OutgoingEvent(Kind.HEALTH, encode(event)))
     if readings.interfaces is not None:
-        interfaces = _interfaces(readings.interfaces)
-        events.append(_event(Kind.INTERFACES, _base(occasion, interfaces=interfaces)))
+        event = _event(occasion)
+        _fill_interfaces(event.interfaces, readings.interfaces)
+        events.append(OutgoingEvent(Kind.INTERFACES, encode(event)))
     if readings.wireless is not None:
-        wireless = _wireless(readings.wireless)
-        events.append(_event(Kind.WIRELESS, _base(occasion, wireless=wireless)))
+        event = _event(occasion)
+        _fill_wireless(event.wireless, readings.wireless)
+        events.append(OutgoingEvent(Kind.WIRELESS, encode(event)))
     if readings.firmware is not None:
-        firmware = _firmware(readings.firmware)
-        events.append(_event(Kind.FIRMWARE, _base(occasion, firmware=firmware)))
+        event = _event(occasion)
+        _fill_firmware(event.firmware, readings.firmware)
+        events.append(OutgoingEvent(Kind.FIRMWARE, encode(event)))
     return events
 
 
@@ -99,13 +112,16 @@ def failure_event(
     occasion: Occasion, error_class: ErrorClass, message: str, consecutive_failures: int
 ) -> OutgoingEvent:
     """The one event of a failed poll."""
-    status = pb.Status(
-        reachability=pb.REACHABILITY_DOWN,
-        error_class=_ERROR_CLASSES[error_class],
-        error_message=message[:MAX_ERROR_MESSAGE],
-        consecutive_failures=consecutive_failures,
+    event = _event(occasion)
+    event.status.CopyFrom(
+        pb.Status(
+            reachability=pb.REACHABILITY_DOWN,
+            error_class=_ERROR_CLASSES[error_class],
+            error_message=message[:MAX_ERROR_MESSAGE],
+            consecutive_failures=consecutive_failures,
+        )
     )
-    return _event(Kind.STATUS, _base(occasion, status=status))
+    return OutgoingEvent(Kind.STATUS, encode(event))
 
 
 def inventory_message(reading: InventoryReading) -> pb.Inventory:
@@ -147,69 +163,60 @@ def inventory_message(reading: InventoryReading) -> pb.Inventory:
     return message
 
 
-def _base(occasion: Occasion, **body: object) -> pb.Event:
+def _event(occasion: Occasion) -> pb.Event:
     return pb.Event(
         slot_unix_ms=occasion.slot_unix_ms,
         observed_after_slot_ms=occasion.observed_after_slot_ms,
         poll_duration_us=occasion.poll_duration_us,
-        **body,  # pyright: ignore[reportArgumentType] - one field of the oneof, chosen above
     )
 
 
-def _event(kind: Kind, event: pb.Event) -> OutgoingEvent:
-    return OutgoingEvent(kind, encode(event))
+def _fill_health(message: pb.Health, reading: HealthReading) -> None:
+    message.SetInParent()  # a router may give none of all this
+    for name, value in zip(_RESOURCE_FIELDS, reading.resource, strict=True):
+        if name is not None and value is not None:
+            setattr(message, name, value)
+    message.cpu_core_load_percent.extend(reading.cpu_core_load_percent)
+    for sensor in reading.sensors:
+        _add_sensor(message, sensor)
 
 
-def _health(reading: HealthReading) -> pb.Health:
-    resource = reading.resource
-    return pb.Health(
-        cpu_load_percent=resource.cpu_load_percent,
-        cpu_core_load_percent=reading.cpu_core_load_percent,
-        memory_free_bytes=resource.memory_free_bytes,
-        memory_total_bytes=resource.memory_total_bytes,
-        disk_free_bytes=resource.disk_free_bytes,
-        disk_total_bytes=resource.disk_total_bytes,
-        bad_blocks_permille=resource.bad_blocks_permille,
-        write_sectors_total=resource.write_sectors_total,
-        sensors=[_sensor(sensor) for sensor in reading.sensors],
-    )
-
-
-def _sensor(reading: SensorReading) -> pb.Sensor:
+def _add_sensor(message: pb.Health, reading: SensorReading) -> None:
     known = _SENSOR_NAMES.get(reading.name)
-    unit = (
-        pb.SENSOR_UNIT_STATE
-        if reading.state is not None
-        else _SENSOR_UNITS.get(reading.unit, pb.SENSOR_UNIT_UNSPECIFIED)
-    )
-    return pb.Sensor(
+    message.sensors.add(
         known_name=known,
         name=None if known is not None else reading.name,
-        unit=unit,
+        unit=pb.SENSOR_UNIT_STATE
+        if reading.state is not None
+        else _SENSOR_UNITS.get(reading.unit, pb.SENSOR_UNIT_UNSPECIFIED),
         value_thousandths=reading.value_thousandths,
         state=reading.state,
     )
 
 
-def _interfaces(reading: InterfacesReading) -> pb.Interfaces:
+def _fill_interfaces(message: pb.Interfaces, reading: InterfacesReading) -> None:
     counters = reading.counters
-    message = pb.Interfaces(
-        ids=counters.ids,
-        running_bitmap=pack_bits(counters.running),
-        disabled_bitmap=pack_bits(counters.disabled),
-        inventory_revision=reading.inventory_revision,
-        link_changes=[_link_change(id_, times) for id_, times in reading.link_changes],
-    )
+    count = len(counters.ids)
+    message.ids.extend(counters.ids)
+    message.running_bitmap = pack_bits(counters.running)
+    message.disabled_bitmap = pack_bits(counters.disabled)
+    message.inventory_revision = reading.inventory_revision
+    for id_, times in reading.link_changes:
+        message.link_changes.add(
+            id=id_,
+            last_up_router_unix_seconds=times.last_up_router_unix_seconds,
+            last_down_router_unix_seconds=times.last_down_router_unix_seconds,
+        )
+    not_given, zeros = [0] * count, [1] * count
     zero_columns = 0
     for position, column in enumerate(counters.columns):
-        if not any(column):
-            continue  # no interface gave it
-        if max(column) == 1 and min(column) == 1:
+        if column == not_given:
+            continue
+        if column == zeros:
             zero_columns |= 1 << (_FIRST_COLUMN_FIELD + position)
             continue
         _column(message, position).extend(column)
     message.zero_columns = zero_columns
-    return message
 
 
 def _column(message: pb.Interfaces, position: int) -> "_Column":
@@ -222,32 +229,24 @@ class _Column(Sequence[int]):
     def extend(self, values: Sequence[int]) -> None: ...
 
 
-def _link_change(id_: int, times: LinkTimes) -> pb.LinkChange:
-    return pb.LinkChange(
-        id=id_,
-        last_up_router_unix_seconds=times.last_up_router_unix_seconds,
-        last_down_router_unix_seconds=times.last_down_router_unix_seconds,
-    )
-
-
-def _wireless(reading: WirelessReading) -> pb.Wireless:
+def _fill_wireless(message: pb.Wireless, reading: WirelessReading) -> None:
     # Field names of the readings and of the messages are the same, on purpose.
-    return pb.Wireless(
-        package=_PACKAGES[reading.package],
-        radios=[pb.Radio(**radio._asdict()) for radio in reading.radios],
-        clients=[pb.WirelessClient(**client._asdict()) for client in reading.clients],
-        clients_left_out=reading.clients_left_out,
-    )
+    message.package = _PACKAGES[reading.package]
+    message.clients_left_out = reading.clients_left_out
+    for radio in reading.radios:
+        message.radios.add(**radio._asdict())
+    for client in reading.clients:
+        message.clients.add(**client._asdict())
 
 
-def _firmware(reading: FirmwareReading) -> pb.Firmware:
-    return pb.Firmware(
-        installed_version=reading.installed_version,
-        channel=reading.channel,
-        latest_version=reading.latest_version,
-        architecture=reading.architecture,
-        routerboot_current=reading.routerboot_current,
-        routerboot_upgrade=reading.routerboot_upgrade,
-        routerboot_factory=reading.routerboot_factory,
-        routerboard=reading.routerboard,
-    )
+def _fill_firmware(message: pb.Firmware, reading: FirmwareReading) -> None:
+    message.SetInParent()  # a router may give none of all this
+    message.installed_version = reading.installed_version
+    message.channel = reading.channel
+    message.latest_version = reading.latest_version
+    message.architecture = reading.architecture
+    message.routerboot_current = reading.routerboot_current
+    message.routerboot_upgrade = reading.routerboot_upgrade
+    message.routerboot_factory = reading.routerboot_factory
+    if reading.routerboard is not None:
+        message.routerboard = reading.routerboard

@@ -14,20 +14,24 @@ from fleet_contracts.subjects import Kind
 from fleet_poller import menus
 from fleet_poller.events import inventory_message
 from fleet_poller.memory import DeviceMemory, InterfaceSet, WirelessSetup, raw_identities
+from fleet_poller.parse.counters import CounterTable, read_counters
 from fleet_poller.parse.interfaces import (
     identify,
     link_times,
     parse_counters,
     parse_descriptions,
+    raw_links,
 )
 from fleet_poller.parse.inventory import parse_firmware, parse_inventory
 from fleet_poller.parse.system import parse_cores, parse_health, parse_resource
 from fleet_poller.parse.wireless import parse_wireless
 from fleet_poller.readings import (
+    Counters,
     FirmwareReading,
     HealthReading,
     InterfacesReading,
     InventoryReading,
+    LinkTimes,
     Package,
     PollReadings,
     Resource,
@@ -69,6 +73,7 @@ class _Poll:
         self._slot_ms = slot_ms
         self._round = 0
         self._rows: dict[str, list[Attributes]] = {}
+        self._table: CounterTable | None = None
         self._resource: Resource | None = None
         self._rebooted = False
         self._forbidden: list[str] = []
@@ -96,8 +101,10 @@ class _Poll:
         """Keep a round's rows; remember menus the router does not have."""
         for command, answer in zip(commands, answers, strict=True):
             match answer:
-                case Reply(rows):
-                    self._rows[command.path] = rows
+                case Reply() if command is menus.INTERFACES:
+                    self._take_interfaces(answer)
+                case Reply():
+                    self._rows[command.path] = answer.rows
                 case Trap() if command.path in _REQUIRED:
                     raise CommandRefusedError(f"{command.path}: {answer.message}")
                 case Trap():
@@ -109,6 +116,14 @@ class _Poll:
                     assert_never(answer)
         if self._round == 1:
             self._look_for_change()
+
+    def _take_interfaces(self, answer: Reply) -> None:
+        """As columns where that is possible: the rows are alike and those of the inventory."""
+        known = self._memory.interfaces
+        if known is not None and len(known.ids) == len(answer.sentences):
+            self._table = read_counters(answer.sentences)
+        if self._table is None:
+            self._rows[menus.INTERFACES.path] = answer.rows
 
     def _first(self) -> Iterable[Command]:
         due, setup = self._due, self._wireless
@@ -155,11 +170,9 @@ class _Poll:
             if self._rebooted:
                 self._memory.forget_refusals()
             return
-        known = self._memory.interfaces
-        rows = self._rows.get("/interface/print")
-        other_set = rows is not None and (known is None or raw_identities(rows) != known.raw)
-        if not (self._rebooted or other_set):
+        if not (self._rebooted or self._other_interfaces()):
             return
+        self._table = None
         self._due = self._due | {Kind.INVENTORY}
         if self._rebooted:
             self._memory.forget_refusals()
@@ -167,6 +180,13 @@ class _Poll:
         yield menus.RESOURCE_WHOLE
         yield menus.INTERFACES_WHOLE
         yield from self._slow()
+
+    def _other_interfaces(self) -> bool:
+        known = self._memory.interfaces
+        if self._table is not None:
+            return known is None or self._table.identities != known.raw
+        rows = self._rows.get(menus.INTERFACES.path)
+        return rows is not None and (known is None or raw_identities(rows) != known.raw)
 
     def _by_name(self) -> Iterable[Command]:
         ethernet = menus.ethernet_monitor(self._rows["/interface/print"])
@@ -238,17 +258,26 @@ class _Poll:
 
     def _interfaces(self) -> InterfacesReading:
         """Counters of the rows that the last inventory (maybe of this poll) describes."""
-        rows = self._rows["/interface/print"]
         known = self._memory.interfaces
         if known is None:
             raise ProtocolViolatedError("interfaces without an inventory")
-        rows = rows if len(known.ids) == len(rows) else identify(rows)[0]
-        changes = tuple(
-            (id_, link_times(row))
-            for id_, row, link in zip(known.ids, rows, known.links, strict=True)
-            if (row.get(b"last-link-up-time"), row.get(b"last-link-down-time")) != link
-        )
-        return InterfacesReading(parse_counters(rows, known.ids), changes, known.revision)
+        table = self._table
+        if table is not None:
+            counters = Counters(known.ids, table.running, table.disabled, table.columns)
+            links = table.links
+        else:
+            rows = self._rows[menus.INTERFACES.path]
+            rows = rows if len(known.ids) == len(rows) else identify(rows)[0]
+            counters = parse_counters(rows, known.ids)
+            links = tuple(map(raw_links, rows))
+        changes: tuple[tuple[int, LinkTimes], ...] = ()
+        if links != known.links:
+            changes = tuple(
+                (id_, link_times(now))
+                for id_, now, before in zip(known.ids, links, known.links, strict=True)
+                if now != before
+            )
+        return InterfacesReading(counters, changes, known.revision)
 
     def _inventory(self) -> InventoryReading:
         all_rows = self._rows["/interface/print"]
@@ -265,7 +294,7 @@ class _Poll:
             inventory_message(reading).revision,
             raw_identities(all_rows),
             tuple(ids),
-            tuple((r.get(b"last-link-up-time"), r.get(b"last-link-down-time")) for r in rows),
+            tuple(map(raw_links, rows)),
         )
         return reading
 

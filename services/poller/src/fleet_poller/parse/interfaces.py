@@ -1,8 +1,7 @@
 """`/interface` and `/interface/ethernet/monitor`."""
 
-from collections.abc import Callable, Mapping, Sequence
-from operator import itemgetter
-from typing import Final, cast
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from fleet_poller.parse.scalars import (
     boolean,
@@ -55,8 +54,8 @@ DESCRIPTION_ATTRIBUTES: Final = (
 )
 
 _COUNTER_KEYS: Final = tuple(name.encode() for name in COUNTER_ATTRIBUTES)
-_COUNTERS_OF: Final = cast("Callable[[Attributes], tuple[bytes, ...]]", itemgetter(*_COUNTER_KEYS))
-_TOO_LARGE: Final = 1 << 64
+MAX_COUNTER: Final = (1 << 64) - 2
+"""It travels plus one, in 64 bits."""
 
 
 def parse_counters(rows: Sequence[Attributes], ids: Sequence[int]) -> Counters:
@@ -65,30 +64,13 @@ def parse_counters(rows: Sequence[Attributes], ids: Sequence[int]) -> Counters:
         ids,
         [row.get(b"running") == b"true" for row in rows],
         [row.get(b"disabled") == b"true" for row in rows],
-        _columns(rows),
+        [_column(rows, key) for key in _COUNTER_KEYS],
     )
-
-
-def _columns(rows: Sequence[Attributes]) -> list[list[int]]:
-    """All counters, column by column.
-
-    Mostly every row has every counter, and then the whole table turns in C.
-    """
-    try:
-        columns = [
-            [number + 1 for number in map(int, column)]
-            for column in zip(*map(_COUNTERS_OF, rows), strict=True)
-        ]
-    except (KeyError, ValueError):
-        columns = []
-    if columns and min(map(min, columns)) > 0 and max(map(max, columns)) < _TOO_LARGE:
-        return columns
-    return [_column(rows, key) for key in _COUNTER_KEYS]
 
 
 def _column(rows: Sequence[Attributes], key: bytes) -> list[int]:
     """Each row's counter plus one; 0 where there is none, or none that fits 64 bits."""
-    numbers = [unsigned(row.get(key), _TOO_LARGE - 1) for row in rows]
+    numbers = [unsigned(row.get(key), MAX_COUNTER + 1) for row in rows]
     return [0 if number is None else number + 1 for number in numbers]
 
 
@@ -102,11 +84,14 @@ def identify(rows: Sequence[Attributes]) -> tuple[list[Attributes], list[int]]:
     return list(known.values()), list(known)
 
 
-def link_times(row: Attributes) -> LinkTimes:
-    """When the link of this row last went up and down."""
-    return LinkTimes(
-        router_time(row.get(b"last-link-up-time")), router_time(row.get(b"last-link-down-time"))
-    )
+def raw_links(row: Attributes) -> tuple[bytes | None, bytes | None]:
+    """When the link of this row last went up and down, as the router says it."""
+    return row.get(b"last-link-up-time"), row.get(b"last-link-down-time")
+
+
+def link_times(raw: tuple[bytes | None, bytes | None]) -> LinkTimes:
+    """When a link last went up and down."""
+    return LinkTimes(router_time(raw[0]), router_time(raw[1]))
 
 
 def parse_descriptions(
@@ -136,5 +121,5 @@ def _describe(id_: int, row: Attributes, monitor: Attributes) -> InterfaceDescri
         slave=boolean(get(b"slave")),
         link_rate_bits_per_second=rate_bits_per_second(monitor.get(b"rate")) if up else None,
         full_duplex=boolean(monitor.get(b"full-duplex")) if up else None,
-        link_times=link_times(row),
+        link_times=link_times(raw_links(row)),
     )

@@ -2,10 +2,14 @@
 
 None means "the router gave no such value": the attribute is missing, empty, or not in a
 format that is known. A function never raises and never falls back to 0.
+
+What routers say again with every poll (names, addresses, rates, versions) is remembered
+by its bytes; counters and durations, which differ each time, are not.
 """
 
 import re
 from calendar import timegm
+from functools import lru_cache
 from typing import Final
 
 _UINT64_END: Final = 1 << 64
@@ -27,7 +31,13 @@ _VERSION = re.compile(r"(\d+\.\d+[0-9A-Za-z.]*)(?:\s*\(([^)]+)\))?")
 _MAC_LENGTH, _MAC_COLONS, _MAC_BYTES = 17, 5, 6
 _ID = re.compile(rb"\*([0-9A-Fa-f]{1,8})")
 
+# Entries, of some 200 bytes each: names and addresses of a shard's clients, and the few
+# hundred signals and rates that hardware knows. One that is pushed out is parsed again.
+_MANY: Final = 16_384
+_SOME: Final = 2_048
 
+
+@lru_cache(_MANY)
 def text(value: bytes | None) -> str:
     """Text in whatever encoding its writer used: UTF-8, else latin-1 (every byte is a letter).
 
@@ -111,6 +121,7 @@ def router_time(value: bytes | None) -> int | None:
     return seconds if seconds >= 0 else None
 
 
+@lru_cache(_SOME)
 def rate_bits_per_second(value: bytes | None) -> int | None:
     """`72.2Mbps-20MHz/1S/SGI`, `1Gbps`, or bare bits per second as the wifi package prints."""
     if not value:
@@ -126,6 +137,7 @@ def rate_bits_per_second(value: bytes | None) -> int | None:
     return rate if rate < _UINT64_END else None
 
 
+@lru_cache(_SOME)
 def signal_dbm(value: bytes | None) -> int | None:
     """`-62@1Mbps` (strength and the rate it was seen at), `-47`, `20dBm`."""
     match = _SIGNAL.fullmatch(value) if value else None
@@ -151,12 +163,14 @@ def thousandths(value: bytes | None) -> int | None:
     return -number if match[1] else number
 
 
+@lru_cache(_SOME)
 def version_and_channel(value: bytes | None) -> tuple[str, str]:
     """`7.16.1 (stable)` gives ("7.16.1", "stable"); a missing part is the empty string."""
     match = _VERSION.match(text(value))
     return ("", "") if match is None else (match[1], match[2] or "")
 
 
+@lru_cache(_MANY)
 def mac_address(value: bytes | None) -> bytes | None:
     """Six bytes of `AA:BB:CC:DD:EE:FF`."""
     if value is None or len(value) != _MAC_LENGTH or value.count(b":") != _MAC_COLONS:

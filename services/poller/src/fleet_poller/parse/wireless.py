@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from fleet_poller.parse.scalars import (
@@ -113,6 +114,7 @@ def _clients_count(row: Attributes, monitor: Attributes) -> int | None:
     return None
 
 
+@lru_cache(1_024)
 def channel(value: bytes | None) -> tuple[int | None, int | None]:
     """Frequency and width in MHz of `5180/20-Ceee/ac(28dBm)`, `2412/ax`, `5180/ax/Ceee`.
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from fleet_poller.routeros.wire import Attributes, encode_word
+from fleet_poller.routeros.wire import Attributes, Sentence, encode_word, row_attributes
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,14 @@ def print_command(menu: str, attributes: Sequence[str] = (), *words: bytes) -> C
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A command's complete answer. `rows` is empty when the router has no records."""
+    """A command's complete answer, a sentence for each record of the router."""
 
-    rows: list[Attributes]
+    sentences: list[Sentence]
+
+    @property
+    def rows(self) -> list[Attributes]:
+        """The records taken apart, each time anew."""
+        return [row_attributes(sentence) for sentence in self.sentences]
 
 
 @dataclass(frozen=True, slots=True)

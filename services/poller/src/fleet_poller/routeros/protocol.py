@@ -24,17 +24,23 @@ from fleet_poller.routeros.errors import (
 )
 from fleet_poller.routeros.wire import (
     BARE,
+    ROW,
     Attributes,
     Sentence,
     SentenceDecoder,
     WireError,
     encode_word,
+    take_apart,
 )
 
 MAX_REPLY_BYTES = 8 << 20
 """All answers of one poll (or login) together; a router with more is cut off."""
 
+type UntaggedSentence = tuple[bytes, Attributes]
+"""Reply word and attributes of a sentence of the login."""
+
 _QUIT = b"\x05/quit\x00"
+_DONE = b"\x05!done"
 
 
 class _Exchange:
@@ -43,7 +49,7 @@ class _Exchange:
     __slots__ = ("rows", "trap")
 
     def __init__(self) -> None:
-        self.rows: list[Attributes] = []
+        self.rows: list[Sentence] = []
         self.trap: Trap | None = None
 
 
@@ -74,7 +80,7 @@ class RouterProtocol(asyncio.Protocol):
         self._exchanges: dict[bytes, _Exchange] = {}
         self._next_tag = 0
         self._received = 0
-        self._untagged: deque[Sentence] | None = deque()
+        self._untagged: deque[UntaggedSentence] | None = deque()
         self._waiter: asyncio.Future[None] | None = None
 
     # --- what the session uses -------------------------------------------------------
@@ -112,13 +118,13 @@ class RouterProtocol(asyncio.Protocol):
         self._received = 0
         first = self._next_tag
         self._next_tag += len(commands)
-        tags = [b"%d" % tag for tag in range(first, self._next_tag)]
+        tags = [_tag_word(tag) for tag in range(first, self._next_tag)]
         exchanges = [_Exchange() for _ in tags]
         self._exchanges = dict(zip(tags, exchanges, strict=True))
         self._transport.write(
             b"".join(
                 [
-                    b"%b%c.tag=%b\0" % (command.encoded, len(tag) + 5, tag)
+                    b"%b%b\0" % (command.encoded, tag)
                     for command, tag in zip(commands, tags, strict=True)
                 ]
             )
@@ -127,7 +133,7 @@ class RouterProtocol(asyncio.Protocol):
             await self._wait(deadline)
         return [one.trap or Reply(one.rows) for one in exchanges]
 
-    async def next_untagged(self, deadline: float) -> Sentence:
+    async def next_untagged(self, deadline: float) -> UntaggedSentence:
         """The next sentence of an untagged dialogue, i.e. of the login."""
         if self._untagged is None:
             raise RuntimeError("the untagged dialogue has ended")
@@ -183,22 +189,16 @@ class RouterProtocol(asyncio.Protocol):
             return
         exchanges = self._exchanges
         for sentence in sentences:
-            reply, tag, attributes = sentence
-            exchange = exchanges.get(tag)
-            if exchange is None:
-                self._take_unexpected(sentence)
-            elif reply == b"!re":
-                exchange.rows.append(attributes)
-            elif reply == b"!done":
-                del exchanges[tag]
-                if not exchanges:
-                    self._wake()
-            elif reply == b"!trap":
-                exchange.trap = exchange.trap or read_trap(attributes)
-            elif reply == b"!fatal":
-                self._fail(RouterClosedError(fatal_reason(attributes)))
-            elif reply != b"!empty":
-                self._fail(ProtocolViolatedError(f"unknown reply word {reply[:40]!r}"))
+            # RouterOS puts the tag behind the reply word, and most sentences are rows.
+            exchange = exchanges.get(sentence[1]) if len(sentence) > 1 else None
+            if exchange is not None and sentence[0] == ROW:
+                exchange.rows.append(sentence)
+            elif exchange is not None and sentence[0] == _DONE:
+                self._done(sentence[1])
+            else:
+                self._take(sentence)
+                if self._error is not None:
+                    return
 
     @override
     def eof_received(self) -> bool:
@@ -212,18 +212,38 @@ class RouterProtocol(asyncio.Protocol):
 
     # --- inside ----------------------------------------------------------------------
 
-    def _take_unexpected(self, sentence: Sentence) -> None:
-        """A sentence that belongs to no command on its way."""
-        reply, tag, attributes = sentence
+    def _take(self, sentence: Sentence) -> None:
+        """Any sentence, its tag wherever it stands."""
+        reply, tag, attributes = take_apart(sentence)
+        key = _key(tag)
+        exchange = self._exchanges.get(key)
         if reply == b"!fatal":
             self._fail(RouterClosedError(fatal_reason(attributes)))
-        elif self._untagged is not None and not tag:
-            self._untagged.append(sentence)
+        elif exchange is None:
+            self._take_unexpected(reply, tag, attributes)
+        elif reply == b"!re":
+            exchange.rows.append(sentence)
+        elif reply == b"!done":
+            self._done(key)
+        elif reply == b"!trap":
+            exchange.trap = exchange.trap or read_trap(attributes)
+        elif reply != b"!empty":
+            self._fail(ProtocolViolatedError(f"unknown reply word {reply[:40]!r}"))
+
+    def _take_unexpected(self, reply: bytes, tag: bytes, attributes: Attributes) -> None:
+        """A sentence that belongs to no command on its way."""
+        if self._untagged is not None and not tag:
+            self._untagged.append((reply, attributes))
             self._wake()
         else:
             self._fail(
                 ProtocolViolatedError(f"{reply!r} with tag {tag[:20]!r} answers nothing asked")
             )
+
+    def _done(self, key: bytes) -> None:
+        del self._exchanges[key]
+        if not self._exchanges:
+            self._wake()
 
     async def _wait(self, deadline: float) -> None:
         """Until woken. Raises what ended the connection; cancelling ends it."""
@@ -256,6 +276,16 @@ class RouterProtocol(asyncio.Protocol):
             self._transport.abort()
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(error)
+
+
+def _tag_word(number: int) -> bytes:
+    """The tag as it travels, its length byte included."""
+    return _key(b"%d" % number)
+
+
+def _key(tag: bytes) -> bytes:
+    """A tag as the decoder gives it (one too long to be ours is none of ours)."""
+    return b"%c.tag=%b" % ((len(tag) + 5) & 0xFF, tag)
 
 
 def read_trap(attributes: Attributes) -> Trap:

@@ -168,7 +168,7 @@ class _LoginDialogue:
         self._protocol.send_untagged([word.encode(_ENCODING) for word in (cmd, *words)])
 
     async def readSentence(self) -> tuple[str, tuple[str, ...]]:  # noqa: N802 - librouteros' name
-        reply, _, attributes = await self._protocol.next_untagged(self._deadline)
+        reply, attributes = await self._protocol.next_untagged(self._deadline)
         known = {key: value for key, value in attributes.items() if key in _LOGIN_ATTRIBUTES}
         return reply.decode(_ENCODING, "replace"), tuple(
             f"={key.decode()}={value.decode(_ENCODING, 'replace')}" for key, value in known.items()

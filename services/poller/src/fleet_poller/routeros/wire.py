@@ -1,28 +1,43 @@
 """RouterOS API framing: words with a length prefix, sentences ended by an empty word.
 
-Pure. The decoder is the poller's hot path (some 250 words a poll), so a sentence is
-decoded in one loop with no call of our own per word, and values stay bytes until a
-typed field wants them: RouterOS promises no encoding.
+Pure. The decoder is the poller's hot path (some 270 words a poll), so words are cut out
+by one regular expression, in C, and taken apart only where a typed field wants them.
+Values stay bytes: RouterOS promises no encoding.
 
 Source: https://help.mikrotik.com/docs/spaces/ROS/pages/47579160/API ("Protocol").
 """
 
+import re
 from collections.abc import Iterable
+from typing import Final
+
+type Sentence = list[bytes]
+"""The words of a sentence, the reply word (`!re`) first.
+
+Each word is preceded by one byte, the last of its length: to cut it off would take as
+long as to find the word.
+"""
 
 type Attributes = dict[bytes, bytes]
 """Attribute name to value. A bare word (the reason of `!fatal`) stands under BARE."""
 
-type Sentence = tuple[bytes, bytes, Attributes]
-"""Reply word (`!re`), tag (empty when untagged), attributes."""
-
 BARE = b""
+ROW: Final = b"\x03!re"
 MAX_ENCODED_LENGTH = 0x0FFF_FFFF
 """The longest word that RouterOS itself supports (four length bytes)."""
 
-_ATTRIBUTE, _API_ATTRIBUTE, _REPLY = ord("="), ord("."), ord("!")
+_ATTRIBUTE, _REPLY = ord("="), ord("!")
 _TAG_PREFIX = b".tag="
+_END: Final = b"\0"
 _TWO_BYTES_LIMIT, _THREE_BYTES_LIMIT = 0x4000, 0x20_0000
 _ONE_BYTE, _TWO_BYTES, _THREE_BYTES, _FOUR_BYTES, _FIVE_BYTES = 0x80, 0xC0, 0xE0, 0xF0, 0xF8
+
+# An alternative for each one-byte length: that byte, and as many more. What fits none (a
+# longer word, or one that has not arrived whole) is matched by the last, with all behind.
+_WORDS: Final = re.compile(
+    b"\\x00|" + b"|".join(b"\\x%02x.{%d}" % (n, n) for n in range(1, _ONE_BYTE)) + b"|.+",
+    re.DOTALL,
+)
 
 
 class WireError(Exception):
@@ -56,75 +71,108 @@ class SentenceDecoder:
     must not be used again.
     """
 
-    __slots__ = ("_attributes", "_max_word_bytes", "_reply", "_rest", "_tag")
+    __slots__ = ("_max_word_bytes", "_rest", "_words")
 
     def __init__(self, max_word_bytes: int = 1 << 20) -> None:
         self._max_word_bytes = max_word_bytes
         self._rest = b""
-        self._reply = b""
-        self._tag = b""
-        self._attributes: Attributes = {}
+        self._words: list[bytes] = []
 
     @property
     def idle(self) -> bool:
         """No sentence has begun that has not ended."""
-        return not (self._rest or self._reply or self._tag or self._attributes)
+        return not (self._rest or self._words)
 
-    def feed(self, data: bytes) -> list[Sentence]:  # noqa: C901, PLR0912 - one loop, no call per word
+    def feed(self, data: bytes) -> list[Sentence]:
         """The sentences that `data` completes, in order; empty sentences are skipped.
 
         Raises WireError on a reserved control byte, an over-long word, or a sentence that
         starts with something else than a reply word.
         """
-        if self._rest:
-            data = self._rest + data
-        reply, tag, attributes = self._reply, self._tag, self._attributes
+        words = self._words
+        searched = len(words)
+        self._rest = self._cut(self._rest + data if self._rest else data, words)
         sentences: list[Sentence] = []
-        complete = sentences.append
-        size = len(data)
-        at = 0
-        while at < size:
-            length = data[at]
-            start = at + 1
-            if length >= _ONE_BYTE:
-                extra = _extra_length_bytes(length)
-                start += extra
-                if start > size:
-                    break
-                length = _long_length(data, at, extra)
-                if length > self._max_word_bytes:
-                    raise WireError(f"a word of {length} bytes exceeds {self._max_word_bytes}")
-            if length == 0:
-                if reply:
-                    complete((reply, tag, attributes))
-                elif tag or attributes:
-                    raise WireError("a sentence without a reply word")
-                reply, tag, attributes = b"", b"", {}
-                at = start
-                continue
-            end = start + length
-            if end > size:
+        start = 0
+        while True:
+            try:
+                end = words.index(_END, searched)
+            except ValueError:
                 break
-            at = end
-            word = data[start:end]
-            first = word[0]
-            if first == _ATTRIBUTE:
-                try:
-                    _, name, value = word.split(b"=", 2)
-                except ValueError:  # `=name`, without a value
-                    name, value = word[1:], b""
-                attributes[name] = value
-            elif first == _API_ATTRIBUTE and word.startswith(_TAG_PREFIX):
-                tag = word[len(_TAG_PREFIX) :]
-            elif not reply:
-                if first != _REPLY:
-                    raise WireError(f"{word[:40]!r} is not a reply word")
-                reply = word
-            else:
-                attributes[BARE] = word
-        self._rest = data[at:]
-        self._reply, self._tag, self._attributes = reply, tag, attributes
+            if end > start:
+                sentences.append(words[start:end])
+            start = searched = end + 1
+        if start:
+            self._words = words[start:]
+        for sentence in sentences:
+            _check_reply_word(sentence[0])
+        if self._words:
+            _check_reply_word(self._words[0])
         return sentences
+
+    def _cut(self, data: bytes, words: list[bytes]) -> bytes:
+        """Append the complete words of `data`; what is left over."""
+        at = 0
+        while True:
+            found = _WORDS.findall(data, at)
+            if not found:
+                return b""
+            last = found[-1]
+            if len(last) == last[0] + 1 and last[0] < _ONE_BYTE:
+                words += found
+                return b""
+            words += found[:-1]
+            if last[0] < _ONE_BYTE:
+                return last
+            size = len(data)
+            begin = size - len(last)
+            extra = _extra_length_bytes(last[0])
+            if len(last) <= extra:
+                return last
+            length = _long_length(last, extra)
+            if length > self._max_word_bytes:
+                raise WireError(f"a word of {length} bytes exceeds {self._max_word_bytes}")
+            at = begin + 1 + extra + length
+            if at > size:
+                return last
+            words.append(data[begin + extra : at])
+
+
+def take_apart(sentence: Sentence) -> tuple[bytes, bytes, Attributes]:
+    """Reply word, tag (empty when untagged), attributes."""
+    tag = b""
+    attributes: Attributes = {}
+    for word in sentence[1:]:
+        if word[1] == _ATTRIBUTE:
+            name, _, value = word[2:].partition(b"=")
+            attributes[name] = value
+        elif word.startswith(_TAG_PREFIX, 1):
+            tag = word[1 + len(_TAG_PREFIX) :]
+        else:
+            attributes[BARE] = word[1:]
+    return sentence[0][1:], tag, attributes
+
+
+def row_attributes(sentence: Sentence) -> Attributes:
+    """The attributes of a `!re` sentence; `take_apart` in a third of the time.
+
+    A bare word, which has no meaning in a row, may be taken for an attribute.
+    """
+    try:
+        if sentence[1].startswith(_TAG_PREFIX, 1):
+            words = [word.split(b"=", 2) for word in sentence[2:]]
+            attributes = {name: value for _, name, value in words}
+            # A word of 61 bytes is preceded by a byte that is itself a `=`.
+            if BARE not in attributes:
+                return attributes
+    except (IndexError, ValueError):  # no tag; `=name` without a value
+        pass
+    return take_apart(sentence)[2]
+
+
+def _check_reply_word(word: bytes) -> None:
+    if word[1] != _REPLY:
+        raise WireError(f"{word[1:41]!r} is not a reply word")
 
 
 def _extra_length_bytes(control: int) -> int:
@@ -139,7 +187,7 @@ def _extra_length_bytes(control: int) -> int:
     raise WireError(f"reserved control byte 0x{control:02X}")
 
 
-def _long_length(data: bytes, at: int, extra: int) -> int:
-    """The length at `at`, whose prefix has `extra` bytes more than one (all present)."""
-    whole = int.from_bytes(data[at : at + 1 + extra])
+def _long_length(word: bytes, extra: int) -> int:
+    """The length that `word` begins with, whose prefix has `extra` bytes more than one."""
+    whole = int.from_bytes(word[: 1 + extra])
     return whole & (0x3FFF, 0x1F_FFFF, 0x0FFF_FFFF, 0xFFFF_FFFF)[extra - 1]
