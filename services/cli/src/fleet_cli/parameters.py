@@ -12,10 +12,14 @@ from fleet_common.units import parse_duration, parse_size
 DEFAULT_DATA_DIR: Final = Path(".demo")
 
 
-def seconds_of(text: str) -> float:
-    """Seconds of `5s`, `1m30s` or a plain number above 0; raises typer.BadParameter."""
+def seconds_of(text: str | float) -> float:
+    """Seconds of `5s`, `1m30s` or a plain number above 0; raises typer.BadParameter.
+
+    A number is a default, which typer parses too.
+    """
+    plain = isinstance(text, float) or text.replace(".", "", 1).isdigit()
     try:
-        value = parse_duration(float(text) if text.replace(".", "", 1).isdigit() else text)
+        value = parse_duration(float(text) if plain else text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     if value <= 0:
