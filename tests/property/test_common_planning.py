@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fleet_common.fleet_spec import RouterFleet
@@ -26,6 +26,10 @@ from fleet_contracts.catalog import load_catalog
 from fleet_contracts.streams import StreamStorage
 from fleet_contracts.subjects import Kind, TenantId
 from support.fleets import fleet
+
+# The machine may be busy with other tests: time says nothing about these.
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
 
 MIB = 1024 * 1024
 FILE, MEMORY = StreamStorage.FILE, StreamStorage.MEMORY
@@ -108,6 +112,7 @@ def sizes(plans: list[StreamPlan]) -> dict[TenantId, int]:
     return {p.tenant: p.max_bytes for p in plans}
 
 
+@unhurried
 @given(rows, extra_mib, extra_mib, st.none() | extra_mib)
 def test_each_type_and_both_stay_within_their_budgets_above_the_floors(
     drawn: list[Row], file_mib: int, memory_mib: int, together_mib: int | None
@@ -132,6 +137,7 @@ def test_each_type_and_both_stay_within_their_budgets_above_the_floors(
         assert p.max_bytes % (64 * 1024) == 0
 
 
+@unhurried
 @given(rows)
 def test_a_budget_that_suffices_grants_every_wanted_window(drawn: list[Row]) -> None:
     for p, row in zip(plan_streams(request(drawn, single_budget(2**50))), drawn, strict=True):
@@ -140,6 +146,7 @@ def test_a_budget_that_suffices_grants_every_wanted_window(drawn: list[Row]) -> 
             assert p.resulting_window_seconds >= p.wanted_window_seconds * 0.999
 
 
+@unhurried
 @given(rows, extra_mib)
 def test_a_shortened_plan_says_the_window_that_its_bytes_give(
     drawn: list[Row], spare_mib: int
@@ -155,6 +162,7 @@ def test_a_shortened_plan_says_the_window_that_its_bytes_give(
             assert p.reason in {Reason.FITS, Reason.FLOOR, Reason.NO_DEVICES}
 
 
+@unhurried
 @given(rows, extra_mib, st.integers(1, 300), st.data())
 def test_more_devices_never_make_a_stream_smaller(
     drawn: list[Row], spare_mib: int, more: int, data: st.DataObject
@@ -170,6 +178,7 @@ def test_more_devices_never_make_a_stream_smaller(
     assert after.max_bytes >= before.max_bytes
 
 
+@unhurried
 @given(rows, extra_mib, st.floats(1.0, 50.0), st.data())
 def test_sizes_that_explode_take_nothing_from_a_tenant_as_large_as_expected(
     drawn: list[Row], spare_mib: int, explosion: float, data: st.DataObject
@@ -189,6 +198,7 @@ def test_sizes_that_explode_take_nothing_from_a_tenant_as_large_as_expected(
             assert other.max_bytes == one.max_bytes
 
 
+@unhurried
 @given(st.integers(1, 150), st.integers(2, 6), st.integers(0, 64))
 def test_equal_tenants_get_equal_sizes(devices: int, tenants: int, spare_mib: int) -> None:
     drawn = [Row(devices)] * tenants
@@ -196,6 +206,7 @@ def test_equal_tenants_get_equal_sizes(devices: int, tenants: int, spare_mib: in
     assert len(set(sizes(plans).values())) == 1
 
 
+@unhurried
 @given(rows, extra_mib, st.data())
 def test_small_changes_keep_every_size_and_larger_ones_stay_within_the_budget(
     drawn: list[Row], spare_mib: int, data: st.DataObject
@@ -239,6 +250,7 @@ def live_streams(draw: st.DrawFn, count: int) -> dict[TenantId, StreamState]:
     return streams
 
 
+@unhurried
 @given(rows, extra_mib, st.data())
 def test_a_plan_applied_and_made_again_is_the_same(
     drawn: list[Row], spare_mib: int, data: st.DataObject
@@ -258,6 +270,7 @@ def test_a_plan_applied_and_made_again_is_the_same(
     assert all(p.max_bytes >= FLOOR_BYTES for p in first)
 
 
+@unhurried
 @given(rows, extra_mib, st.data())
 def test_nothing_unstored_is_dropped_unless_it_is_said_and_the_budget_is_used_up(
     drawn: list[Row], spare_mib: int, data: st.DataObject

@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fleet_common.planning.sharing import Claim, fill, share
@@ -11,9 +11,14 @@ from fleet_common.planning.sizes import round_down, round_up
 parties = st.lists(
     st.tuples(st.integers(0, 10**9), st.fractions(Fraction(1, 1000), 1000)), min_size=1, max_size=8
 )
+
+# The machine may be busy with other tests: time says nothing about these.
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
 amounts = st.integers(0, 4 * 10**9)
 
 
+@unhurried
 @given(parties, amounts)
 def test_shares_use_up_the_amount_or_meet_every_want(
     drawn: list[tuple[int, Fraction]], amount: int
@@ -26,6 +31,7 @@ def test_shares_use_up_the_amount_or_meet_every_want(
         assert sum(shares) > amount - len(wants)
 
 
+@unhurried
 @given(parties, amounts)
 def test_nobody_who_is_short_has_less_for_its_weight_than_another(
     drawn: list[tuple[int, Fraction]], amount: int
@@ -41,6 +47,7 @@ def test_nobody_who_is_short_has_less_for_its_weight_than_another(
             )
 
 
+@unhurried
 @given(parties, amounts, st.integers(0, 10**9), st.data())
 def test_wanting_more_takes_nothing_that_others_are_entitled_to(
     drawn: list[tuple[int, Fraction]], amount: int, more: int, data: st.DataObject
@@ -63,6 +70,7 @@ def test_without_weight_there_is_no_right_to_anything() -> None:
     assert fill(-3, [5], [Fraction(1)]) == [0]
 
 
+@unhurried
 @given(st.integers(0, 2**40), st.integers(0, 2**40))
 def test_steps_enclose_a_size_and_keep_the_order(one: int, other: int) -> None:
     assert round_down(one) <= one <= round_up(one)
