@@ -15,12 +15,13 @@ from typing import Final
 from nats.errors import Error as NatsError
 
 from fleet_cli.account_reader import StreamMark, StreamReport, counts_of, report_stream
-from fleet_cli.environment import FIRMWARE, GATEWAY, SIMULATOR, WRITER, poller_name
+from fleet_cli.environment import FIRMWARE, GATEWAY, SIMULATOR, WRITER
 from fleet_cli.figures import FigureReader, Figures
 from fleet_cli.fleets import active_devices
 from fleet_cli.foundation import Foundation
 from fleet_cli.nats_process import NAME as NATS
 from fleet_cli.postgres_process import NAME as POSTGRES
+from fleet_cli.shards import Shards
 from fleet_cli.sse_client import SseClient
 from fleet_cli.status import count_devices
 from fleet_cli.summary import Summary, unaccounted
@@ -31,7 +32,6 @@ from fleet_common.fleet_spec import RouterFleet
 from fleet_contracts.subjects import Kind, TenantId, stream_name
 
 _DRAIN_SECONDS: Final = 30.0
-_SCRAPE_SECONDS: Final = 0.05
 _LOOK_SECONDS: Final = 0.1
 
 
@@ -67,12 +67,15 @@ class Closing:
         foundation: Foundation,
         supervisor: Supervisor,
         figures: FigureReader,
+        shards: Shards,
         sse: SseClient,
+        *,
         say: Callable[[str], None],
     ) -> None:
         self._foundation = foundation
         self._supervisor = supervisor
         self._figures = figures
+        self._shards = shards
         self._sse = sse
         self._say = say
 
@@ -84,7 +87,7 @@ class Closing:
         findings = _Findings()
         self._say("stopping: pollers, then what reads the streams, then the servers")
         findings.figures = await self._figures.read(tenants, {})
-        await self._stop_pollers(tenants)
+        await self._shards.stop_all()
         await self._supervisor.stop([FIRMWARE])
         try:
             await self._drain(tenants)
@@ -97,18 +100,6 @@ class Closing:
         await self._supervisor.stop([NATS])
         await self._supervisor.stop([POSTGRES])
         return self._summary(record, findings, ran_seconds, restarts)
-
-    async def _stop_pollers(self, tenants: Sequence[TenantId]) -> None:
-        """Their counters are read to the last moment: they end with the processes."""
-        names = {tenant: poller_name(tenant) for tenant in tenants}
-        ports = {
-            tenant: self._foundation.wiring.admin_ports[name] for tenant, name in names.items()
-        }
-        stopping = asyncio.create_task(self._supervisor.stop(names.values()))
-        while not stopping.done():
-            await self._figures.scrape_pollers(ports)
-            await asyncio.wait({stopping}, timeout=_SCRAPE_SECONDS)
-        await stopping
 
     async def _drain(self, tenants: Sequence[TenantId]) -> None:
         """Until the writer and our own client have all; what is left then is unaccounted for."""

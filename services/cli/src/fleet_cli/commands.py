@@ -17,6 +17,8 @@ from fleet_cli.options import (
     DemoOptions,
 )
 from fleet_cli.parameters import DEFAULT_DATA_DIR, bytes_of, interval_of, seconds_of
+from fleet_cli.shards import MAX_SHARDS
+from fleet_cli.shards_command import shards_command
 
 
 def build_app() -> typer.Typer:
@@ -34,6 +36,7 @@ def build_app() -> typer.Typer:
     app.add_typer(events, name="events")
     app.command("doctor")(doctor)
     app.command("capacity")(capacity_command)
+    app.command("shards")(shards_command)
     app.command("version")(version)
     return app
 
@@ -41,9 +44,7 @@ def build_app() -> typer.Typer:
 def demo(  # noqa: PLR0913 - one parameter for each option
     *,
     devices: Annotated[int, typer.Option(min=1, max=5000, help="Simulated routers.")] = 101,
-    tenants: Annotated[
-        int, typer.Option(min=1, max=50, help="Tenants they are spread over; a poller each.")
-    ] = 3,
+    tenants: Annotated[int, typer.Option(min=1, max=50, help="Tenants they are spread over.")] = 3,
     seed: Annotated[int, typer.Option(help="The same seed gives the same simulated fleet.")] = 1,
     fleet: Annotated[
         Path | None,
@@ -66,6 +67,15 @@ def demo(  # noqa: PLR0913 - one parameter for each option
             metavar="DURATION",
             help="Time between two polls of a device, as in 5s; overrides the fleet's. "
             f"Default: {DEFAULT_INTERVAL_SECONDS:g}s simulated, with --fleet what the file says.",
+        ),
+    ] = None,
+    shards: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=MAX_SHARDS,
+            help="Pollers a tenant; `routerfleet shards N` changes it while it runs. "
+            "Default: what the fleet asks for, one for each thousand devices.",
         ),
     ] = None,
     seconds: Annotated[
@@ -145,6 +155,7 @@ def demo(  # noqa: PLR0913 - one parameter for each option
         credentials_dir=credentials_dir,
         interval=interval,
         budget_bytes=budget,
+        shards=shards,
         seconds=seconds,
         page_port=page_port,
         nats_port=nats_port,

@@ -17,7 +17,6 @@ from fleet_cli.account_reader import StreamMark, mark_stream
 from fleet_cli.closing import Closing, RunRecord
 from fleet_cli.console import RunConsole
 from fleet_cli.database import Position, read_model
-from fleet_cli.environment import poller_name
 from fleet_cli.figures import FigureReader, Figures
 from fleet_cli.fleets import active_devices, missing_secrets
 from fleet_cli.folder import DataFolder, Running
@@ -26,7 +25,8 @@ from fleet_cli.measure import measure_kinds
 from fleet_cli.options import DemoOptions
 from fleet_cli.plan_apply import PlanApplier
 from fleet_cli.restarts import RestartPolicy
-from fleet_cli.services import poller_spec, reader_specs
+from fleet_cli.services import reader_specs
+from fleet_cli.shards import Shards
 from fleet_cli.sse_client import SseClient
 from fleet_cli.status import Moment, count_devices, rates, status_line
 from fleet_cli.summary import Summary
@@ -100,24 +100,27 @@ class Demo:
         self._say_all((await applier.apply(self._fleets)).notes)
         figures = FigureReader(foundation.js, foundation.wiring.postgres.url)
         await self._mark(foundation, self._tenants())
-        for tenant in self._tenants():
-            foundation.add_poller(tenant)
+        shards = Shards(
+            foundation, self._supervisor, figures, self._options.shards, self._console.warn
+        )
         for spec in reader_specs(foundation.folder, foundation.wiring):
             await self._supervisor.start(spec)
-        for tenant in self._tenants():
-            await self._supervisor.start(poller_spec(foundation.folder, foundation.wiring, tenant))
+        await shards.reconcile(self._fleets)
         sse = SseClient(f"{foundation.page_url}api/v1/events")
         self._announce(foundation)
         background = [
             asyncio.create_task(sse.run(), name="event stream"),
             asyncio.create_task(self._reapply(foundation, applier), name="re-apply"),
+            asyncio.create_task(shards.follow(lambda: self._fleets), name="shards"),
         ]
         if not self._options.simulated:
             background.append(
-                asyncio.create_task(self._follow_edits(foundation, applier), name="fleet file")
+                asyncio.create_task(
+                    self._follow_edits(foundation, applier, shards), name="fleet file"
+                )
             )
         try:
-            await self._watch(foundation, figures, background)
+            await self._watch(shards, figures, background)
             self._console.end_status()
             record = RunRecord(
                 fleets=self._fleets,
@@ -127,7 +130,9 @@ class Demo:
                 all_known_seconds=self._all_known_seconds,
                 warm=self._warm,
             )
-            closing = Closing(foundation, self._supervisor, figures, sse, self._console.say)
+            closing = Closing(
+                foundation, self._supervisor, figures, shards, sse, say=self._console.say
+            )
             return await closing.close(record)
         finally:
             for task in background:
@@ -137,7 +142,7 @@ class Demo:
 
     async def _watch(
         self,
-        foundation: Foundation,
+        shards: Shards,
         figures: FigureReader,
         background: Sequence[asyncio.Task[None]],
     ) -> None:
@@ -146,7 +151,7 @@ class Demo:
         end: float | None = None
         while not self._stop.is_set():
             _raise_failures(background)
-            reading = await figures.read(self._tenants(), self._poller_ports(foundation))
+            reading = await figures.read(self._tenants(), shards.ports())
             self._show(reading, moments)
             if end is None and self._options.seconds is not None and self._complete(reading):
                 end = time.monotonic() + self._options.seconds
@@ -202,30 +207,30 @@ class Demo:
             else:
                 self._say_all(applied.notes)
 
-    async def _follow_edits(self, foundation: Foundation, applier: PlanApplier) -> None:
+    async def _follow_edits(
+        self, foundation: Foundation, applier: PlanApplier, shards: Shards
+    ) -> None:
         async for edit in foundation.source.edits():
             if isinstance(edit, ConfigurationError):
                 self._console.warn(f"{edit}\nwhat runs goes on as before")
                 continue
             try:
-                await self._take_edit(foundation, applier, edit)
+                await self._take_edit(foundation, applier, shards, edit)
             except (TransientError, ConfigurationError, NatsError, TimeoutError) as error:
                 self._console.warn(f"the edited fleet file could not be applied: {error}")
 
     async def _take_edit(
-        self, foundation: Foundation, applier: PlanApplier, fleets: list[RouterFleet]
+        self,
+        foundation: Foundation,
+        applier: PlanApplier,
+        shards: Shards,
+        fleets: list[RouterFleet],
     ) -> None:
         applied = await applier.apply(fleets)
-        before, self._fleets = set(self._tenants()), fleets
-        for tenant in before - set(self._tenants()):
-            await self._supervisor.stop([poller_name(tenant)])
-        for tenant in self._tenants():
-            if tenant in before:
-                continue
-            if tenant not in self._marks:
-                await self._mark(foundation, [tenant])
-            foundation.add_poller(tenant)
-            await self._supervisor.start(poller_spec(foundation.folder, foundation.wiring, tenant))
+        new = [fleet.tenant for fleet in fleets if fleet.tenant not in self._marks]
+        await self._mark(foundation, new)
+        self._fleets = fleets
+        await shards.reconcile(fleets)
         self._console.say(f"fleet file read again: {len(active_devices(fleets))} devices")
         self._say_all(applied.notes)
         for line in missing_secrets(fleets, foundation.source.credentials_directory):
@@ -274,11 +279,6 @@ class Demo:
 
     def _tenants(self) -> list[TenantId]:
         return [fleet.tenant for fleet in self._fleets]
-
-    def _poller_ports(self, foundation: Foundation) -> dict[TenantId, int]:
-        known = foundation.wiring.admin_ports
-        names = {tenant: poller_name(tenant) for tenant in self._tenants()}
-        return {tenant: known[name] for tenant, name in names.items() if name in known}
 
 
 def _raise_failures(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import Final
 
 from fleet_cli.nats_process import NatsPlan
-from fleet_cli.plan_apply import SHARD
 from fleet_cli.ports import LOOPBACK
 from fleet_cli.postgres_process import PostgresPlan
+from fleet_common.assignment import shard_names
 
 WRITER: Final = "writer"
 GATEWAY: Final = "gateway"
 FIRMWARE: Final = "firmware"
 SIMULATOR: Final = "simulator"
+FIRST_SHARD: Final = shard_names(1)[0]
+"""A tenant's only one unless more are asked for."""
 
 MODULE: Final = {
     WRITER: "fleet_writer",
@@ -24,9 +26,9 @@ MODULE: Final = {
 }
 
 
-def poller_name(tenant: str) -> str:
-    """The name of a tenant's poller process."""
-    return f"poller-{tenant}"
+def poller_name(tenant: str, shard: str = FIRST_SHARD) -> str:
+    """The name of a shard's process. A dot is in no tenant's name: none is like another's."""
+    return f"poller-{tenant}" if shard == FIRST_SHARD else f"poller-{tenant}.{shard}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +61,11 @@ def common_environment(wiring: Wiring, name: str) -> dict[str, str]:
     }
 
 
-def poller_environment(wiring: Wiring, tenant: str) -> dict[str, str]:
-    """One tenant's only shard."""
-    return common_environment(wiring, poller_name(tenant)) | {
+def poller_environment(wiring: Wiring, tenant: str, shard: str = FIRST_SHARD) -> dict[str, str]:
+    """One shard of one tenant."""
+    return common_environment(wiring, poller_name(tenant, shard)) | {
         "FLEET_POLLER__TENANT": tenant,
-        "FLEET_POLLER__SHARD": SHARD,
+        "FLEET_POLLER__SHARD": shard,
         "FLEET_POLLER__SECRETS_DIRECTORY": str(wiring.credentials_directory),
         # A demo is watched: a router that comes back is seen again within half a minute.
         "FLEET_POLLER__LONGEST_BACKOFF_SECONDS": "30",

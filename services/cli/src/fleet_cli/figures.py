@@ -1,6 +1,7 @@
 """What the status line and the summary show, read from the parts that know it."""
 
 import contextlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
@@ -19,6 +20,9 @@ _ACKNOWLEDGED: Final = "fleet_poller_events_acknowledged_total"
 _DROPPED: Final = "fleet_poller_events_dropped_total"
 _POLLS: Final = "fleet_poller_polls_total"
 _DUPLICATES: Final = "fleet_poller_events_duplicate_total"
+type PollerKey = tuple[TenantId, str]
+"""A poller: tenant and shard."""
+
 POLLER_COUNTERS: Final = (_ACKNOWLEDGED, _DROPPED, _DUPLICATES, _POLLS)
 
 
@@ -51,7 +55,7 @@ class FigureReader:
         self._http = httpx.AsyncClient()
         self._exit = contextlib.AsyncExitStack()
         self._model: ReadModel | None = None
-        self.pollers: dict[str, CounterTotals] = {}
+        self.pollers: dict[PollerKey, CounterTotals] = {}
 
     async def close(self) -> None:
         """End all connections."""
@@ -59,7 +63,7 @@ class FigureReader:
         await self._http.aclose()
 
     async def read(
-        self, tenants: Sequence[TenantId], poller_ports: Mapping[TenantId, int]
+        self, tenants: Sequence[TenantId], poller_ports: Mapping[PollerKey, int]
     ) -> Figures:
         """One reading of everything."""
         figures = Figures()
@@ -75,19 +79,23 @@ class FigureReader:
             await self._drop_model()
         return figures
 
-    async def scrape_pollers(self, ports: Mapping[TenantId, int]) -> int:
+    async def scrape_pollers(self, ports: Mapping[PollerKey, int]) -> int:
         """Take the pollers' counters; the number of pollers that answered."""
         answered = 0
-        for tenant, port in ports.items():
+        for poller, port in ports.items():
             series = await read_metrics(self._http, port)
             if series is not None:
                 answered += 1
-                self.pollers.setdefault(tenant, CounterTotals()).update(series, POLLER_COUNTERS)
+                self.pollers.setdefault(poller, CounterTotals()).update(series, POLLER_COUNTERS)
         return answered
 
     def acknowledged(self, tenant: str) -> dict[Kind, int]:
         """Events that a tenant's pollers know to have added to the stream, by kind."""
-        return events_added(self.pollers.get(tenant, CounterTotals()))
+        added: Counter[Kind] = Counter()
+        for (owner, _), totals in self.pollers.items():
+            if owner == tenant:
+                added.update(events_added(totals))
+        return added
 
     def polls(self) -> int:
         """Polls that the pollers have finished in this run, as far as they could be asked."""

@@ -81,9 +81,9 @@ class Foundation:
         """Where the live page is."""
         return f"http://{LOOPBACK}:{self.wiring.gateway_port}/"
 
-    def add_poller(self, tenant: str) -> None:
-        """Give a tenant's poller its admin port."""
-        name = poller_name(tenant)
+    def add_poller(self, tenant: str, shard: str) -> None:
+        """Give a shard's process its admin port."""
+        name = poller_name(tenant, shard)
         if name not in self.wiring.admin_ports:
             self.wiring.admin_ports[name] = self.ports.give(name)
             self.ports.keep()

@@ -25,6 +25,8 @@ class DemoOptions:
     interval: float | None = None
     budget_bytes: int = DEFAULT_BUDGET_BYTES
     seconds: float | None = None
+    shards: int | None = None
+    """Pollers a tenant; None: as many as the fleet asks for."""
     page_port: int | None = None
     database_port: int | None = None
     nats_port: int | None = None

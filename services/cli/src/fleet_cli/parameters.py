@@ -17,7 +17,7 @@ def seconds_of(text: str | float) -> float:
 
     A number is a default, which typer parses too.
     """
-    plain = isinstance(text, float) or text.replace(".", "", 1).isdigit()
+    plain = not isinstance(text, str) or text.replace(".", "", 1).isdigit()
     try:
         value = parse_duration(float(text) if plain else text)
     except ValueError as error:

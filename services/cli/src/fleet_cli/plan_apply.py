@@ -1,4 +1,4 @@
-"""The operator's part on a laptop: streams, inventory and assignments follow the fleets."""
+"""The operator's part on a laptop: streams and inventory follow the fleets."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,14 +7,13 @@ from typing import Final
 
 from nats.js import JetStreamContext
 from nats.js.api import StreamConfig, StreamInfo
-from nats.js.errors import APIError, KeyDeletedError, KeyNotFoundError, NotFoundError
+from nats.js.errors import APIError, NotFoundError
 from nats.js.kv import KeyValue
-from pydantic import ValidationError
 
 from fleet_common.broker import declare_bucket, declare_stream, stream_config
 from fleet_common.errors import ConfigurationError
 from fleet_common.fleet_spec import RouterFleet
-from fleet_common.inventory import Assignment, device_records, put_if_changed, replace_all
+from fleet_common.inventory import device_records, replace_all
 from fleet_common.planning import (
     FLOOR_BYTES,
     PlanningError,
@@ -36,8 +35,6 @@ from fleet_contracts.subjects import TenantId, stream_name
 
 _log = logging.getLogger(__name__)
 
-SHARD: Final = "shard-0"
-"""The one shard a tenant has on a laptop."""
 _PREFIX: Final = stream_name(TenantId(""))
 
 
@@ -61,7 +58,7 @@ class PlanApplier:
     async def apply(
         self, fleets: Sequence[RouterFleet], measured: Mapping[TenantId, Sizes] | None = None
     ) -> Applied:
-        """Streams sized to the fleets, their devices and assignments in the buckets.
+        """Streams sized to the fleets, their devices in the inventory; both buckets exist.
 
         Streams of tenants that are in no fleet keep their messages and give back the room
         they do not use. Raises ConfigurationError when the budget is too small, nats errors
@@ -95,7 +92,7 @@ class PlanApplier:
         ordered = sorted(plans, key=lambda one: one.max_bytes - _limit(existing, one.definition))
         for one in ordered:
             notes += await self._declare(one, existing.get(one.definition.name))
-        await self._assign(fleets, [_tenant(info) for info in left])
+        await self._record(fleets, [_tenant(info) for info in left])
         return Applied(tuple(plans), tuple(notes))
 
     def _previous(
@@ -139,7 +136,7 @@ class PlanApplier:
             f"{info.state.messages} messages, within {format_size(least)}"
         )
 
-    async def _assign(self, fleets: Sequence[RouterFleet], gone: Iterable[str]) -> None:
+    async def _record(self, fleets: Sequence[RouterFleet], gone: Iterable[str]) -> None:
         if self._buckets is None:
             self._buckets = (
                 await declare_bucket(self._js, INVENTORY_BUCKET, INVENTORY_BUCKET_MAX_BYTES),
@@ -148,26 +145,11 @@ class PlanApplier:
         inventory, assignments = self._buckets
         for fleet in fleets:
             records = {record.key(): record for record in device_records(fleet)}
-            # A poller reads a device's record when it is assigned to it: records first.
+            # A poller reads a device's record when it is assigned to it: records come first.
             await replace_all(inventory, fleet.tenant, records)
-            await _put_assignment(assignments, fleet)
         for tenant in gone:
             await replace_all(assignments, tenant, {})
             await replace_all(inventory, tenant, {})
-
-
-async def _put_assignment(bucket: KeyValue, fleet: RouterFleet) -> None:
-    devices = tuple(fleet.device_ids())
-    current = Assignment(tenant=fleet.tenant, shard=SHARD, revision=0, devices=devices)
-    try:
-        entry = await bucket.get(current.key())
-        known = Assignment.model_validate_json(entry.value or b"")
-    except (KeyNotFoundError, KeyDeletedError, ValidationError):
-        known = None
-    if known is not None:
-        changed = known.devices != devices
-        current = current.model_copy(update={"revision": known.revision + changed})
-    await put_if_changed(bucket, current.key(), current)
 
 
 def differences(live: StreamConfig, wanted: StreamConfig) -> dict[str, tuple[object, object]]:

@@ -69,9 +69,10 @@ def simulator_spec(folder: DataFolder, plan: SimulatorPlan) -> ProcessSpec:
     return _spec(folder, SIMULATOR, MODULE[SIMULATOR], {}, tuple(words))
 
 
-def poller_spec(folder: DataFolder, wiring: Wiring, tenant: str) -> ProcessSpec:
-    """One tenant's poller."""
-    return _spec(folder, poller_name(tenant), MODULE["poller"], poller_environment(wiring, tenant))
+def poller_spec(folder: DataFolder, wiring: Wiring, tenant: str, shard: str) -> ProcessSpec:
+    """One shard of one tenant."""
+    environment = poller_environment(wiring, tenant, shard)
+    return _spec(folder, poller_name(tenant, shard), MODULE["poller"], environment)
 
 
 def reader_specs(folder: DataFolder, wiring: Wiring) -> list[ProcessSpec]:

@@ -83,6 +83,12 @@ class Supervisor:
         self._write_down()
         return {entry.spec.name: code for entry, code in zip(entries, codes, strict=True)}
 
+    async def kill(self, name: str) -> None:
+        """End one that hangs, without grace; like any that ended it is started again."""
+        entry = self._entries.get(name)
+        if entry is not None:
+            await entry.child.kill()
+
     async def kill_all(self) -> None:
         """End everything at once, without grace."""
         entries, self._entries = list(self._entries.values()), {}
