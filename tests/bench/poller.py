@@ -28,6 +28,7 @@ from librouteros.api import AsyncApi  # pyright: ignore[reportMissingTypeStubs] 
 from bench.poller_setup import context, load_endpoints, records, write_secrets
 from fleet_common.broker import connect, declare_stream
 from fleet_common.fleet_spec import CadenceSpec
+from fleet_common.raw_client import RawClient
 from fleet_common.settings import NatsSection
 from fleet_contracts.streams import tenant_stream
 from fleet_contracts.subjects import TenantId
@@ -93,7 +94,8 @@ def run(runs: int) -> dict[str, float]:
 
 async def _polls_per_core(endpoints: Path, secrets: Path, broker: NatsServer) -> float:
     """Polls per CPU second: read, parse, encode, publish, acknowledge."""
-    client = await connect(NatsSection(url=broker.url), "bench")
+    client = RawClient()
+    await connect(NatsSection(url=broker.url), "bench", client)
     metrics = PollerMetrics()
     publisher = Publisher(client, PublisherBounds(100_000, 1 << 28, 1_000, 30.0), metrics)
     publishing = asyncio.create_task(publisher.run())

@@ -13,6 +13,7 @@ from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, StreamConfig
 
 from fleet_common.broker import connect
+from fleet_common.raw_client import RawClient
 from fleet_common.settings import NatsSection
 from fleet_contracts.subjects import Kind
 from fleet_poller.metrics import PollerMetrics
@@ -56,7 +57,8 @@ async def declare(js: JetStreamContext, **changes: object) -> None:
 async def bench(
     server: NatsServer, client: Client, ack_timeout_seconds: float = 5.0, buffer: int = 10_000
 ) -> AsyncGenerator[Bench]:
-    own = await connect(NatsSection(url=server.url), "poller")
+    own = RawClient()
+    await connect(NatsSection(url=server.url), "poller", own)
     metrics = PollerMetrics()
     bounds = PublisherBounds(buffer, 1 << 24, 200, ack_timeout_seconds)
     publisher = Publisher(own, bounds, metrics)

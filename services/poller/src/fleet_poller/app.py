@@ -6,9 +6,8 @@ import random
 from collections.abc import Coroutine
 from typing import Any, Final
 
-from nats.aio.client import Client
-
 from fleet_common.broker import close, connect, jetstream
+from fleet_common.raw_client import RawClient
 from fleet_common.runtime import Runtime
 from fleet_contracts.subjects import TenantId
 from fleet_poller.assignments import Assignments
@@ -34,10 +33,9 @@ _FLUSH_SECONDS: Final = 2.0
 async def run(runtime: Runtime, settings: PollerSettings, metrics: PollerMetrics) -> None:
     """Poll until told to stop; then finish polls, log out, flush, all within the grace."""
     section = settings.poller
-    client = await _unless_stopped(
-        runtime.stop, connect(settings.nats, f"poller-{section.tenant}-{section.shard}")
-    )
-    if client is None:
+    client = RawClient()
+    connecting = connect(settings.nats, f"poller-{section.tenant}-{section.shard}", client)
+    if not await _unless_stopped(runtime.stop, connecting):
         return
     publisher = Publisher(client, _bounds(section), metrics)
     shard = Shard(_context(section, publisher, metrics, runtime))
@@ -96,15 +94,16 @@ def _context(
     )
 
 
-async def _unless_stopped(
-    stop: asyncio.Event, connecting: Coroutine[Any, Any, Client]
-) -> Client | None:
-    """The connection, or None when the stop came first."""
+async def _unless_stopped(stop: asyncio.Event, connecting: Coroutine[Any, Any, object]) -> bool:
+    """Whether the connection was made; False when the stop came first."""
     attempt = asyncio.create_task(connecting)
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({attempt, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        return attempt.result() if attempt.done() else None
+        if not attempt.done():
+            return False
+        attempt.result()
+        return True
     finally:
         stopping.cancel()
         attempt.cancel()

@@ -1,8 +1,9 @@
 """Events to JetStream: pipelined, acknowledged, retried; never in the way of polling.
 
-`publish` only appends to a bounded buffer. One task sends from it, keeps a bounded
-number unacknowledged, and puts back what was not taken. Acknowledgements come to one
-inbox of our own: awaiting nats-py's `publish` costs four times the processor time.
+`publish` only appends to a bounded buffer. One task sends from it, in bursts, keeps a
+bounded number unacknowledged, and puts back what was not taken. Acknowledgements come
+to one inbox of our own: awaiting nats-py's JetStream `publish` costs ten times the
+processor time.
 A message id lets the broker drop what a retry sends twice.
 """
 
@@ -14,10 +15,9 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import orjson
-from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.errors import ConnectionReconnectingError, MaxPayloadError, OutboundBufferLimitError
+from nats.errors import ConnectionReconnectingError, OutboundBufferLimitError
 
+from fleet_common.raw_client import RawClient, publish_command
 from fleet_contracts.subjects import Kind
 from fleet_poller.buffer import EventBuffer, Message
 from fleet_poller.metrics import PollerMetrics
@@ -29,6 +29,7 @@ _FIRST_BACKOFF_SECONDS: Final = 0.1
 _LONGEST_BACKOFF_SECONDS: Final = 5.0
 _OFFLINE_POLL_SECONDS: Final = 0.2
 _CLIENT_ERROR: Final = 400
+_BURST_BYTES: Final = 256 * 1024
 STUCK_SECONDS: Final = 120.0
 """Connected, something to send, and no acknowledgement for so long: unwell."""
 
@@ -46,12 +47,13 @@ class PublisherBounds:
 class Publisher:
     """The way of all events out of the process."""
 
-    def __init__(self, client: Client, bounds: PublisherBounds, metrics: PollerMetrics) -> None:
+    def __init__(self, client: RawClient, bounds: PublisherBounds, metrics: PollerMetrics) -> None:
         self._client = client
         self._bounds = bounds
         self._metrics = metrics
         self._buffer = EventBuffer(bounds.buffer_messages, bounds.buffer_bytes)
-        self._flight: dict[str, tuple[Message, float]] = {}
+        self._flight: dict[int, tuple[Message, float]] = {}
+        """Sent and unanswered, by number; the oldest first."""
         self._returned: list[Message] = []
         self._dropped_seen: Counter[Kind] = Counter()
         self._dropped_in_all_seen = 0
@@ -94,12 +96,14 @@ class Publisher:
         """Send until cancelled."""
         self._inbox = self._client.new_inbox()
         subscription = await self._client.subscribe(  # pyright: ignore[reportUnknownMemberType] - nats-py types its futures loosely
-            f"{self._inbox}.*", cb=self._on_reply
+            f"{self._inbox}.*"
         )
+        self._client.deliver_directly(subscription, self._on_reply)
         try:
             while True:
                 await self._step()
         finally:
+            self._client.deliver_as_usual(subscription)
             if self._client.is_connected:
                 await subscription.unsubscribe()
 
@@ -150,34 +154,40 @@ class Publisher:
     async def _send(self) -> None:
         buffer, flight, limit = self._buffer, self._flight, self._bounds.in_flight
         while buffer and len(flight) < limit:
-            message = buffer.take()
-            headers = {"Nats-Msg-Id": message.message_id}
-            if message.headers is not None:
-                headers.update(message.headers)
-            token = str(message.number)
-            flight[token] = (message, time.monotonic())
-            try:
-                await self._client.publish(
+            burst: list[Message] = []
+            commands: list[bytes] = []
+            size = 0
+            now = time.monotonic()
+            while buffer and len(flight) < limit and size < _BURST_BYTES:
+                message = buffer.take()
+                command = publish_command(
                     message.subject,
+                    f"{self._inbox}.{message.number}",
+                    message.message_id,
                     message.payload,
-                    reply=f"{self._inbox}.{token}",
-                    headers=headers,
+                    message.headers,
                 )
-            except MaxPayloadError:
-                del flight[token]
-                self._reject(message, "too_large")
+                if len(command) > self._client.max_payload:
+                    self._reject(message, "too_large")
+                    continue
+                flight[message.number] = (message, now)
+                burst.append(message)
+                commands.append(command)
+                size += len(command)
+            try:
+                await self._client.send_burst(commands)
             except (OutboundBufferLimitError, ConnectionReconnectingError):
-                del flight[token]
-                self._returned.append(message)
+                for message in burst:
+                    if flight.pop(message.number, None) is not None:
+                        self._returned.append(message)
                 return
 
-    async def _on_reply(self, reply: Msg) -> None:
-        token = reply.subject.rpartition(".")[2]
-        sent = self._flight.pop(token, None)
+    def _on_reply(self, subject: bytes, _reply: bytes, data: bytes, _headers: bytes | None) -> None:
+        token = subject.rpartition(b".")[2]
+        sent = self._flight.pop(int(token), None) if token.isdigit() else None
         if sent is None:
             return  # acknowledged late, after it had been taken back for a retry
         message = sent[0]
-        data = reply.data
         if data and b'"error"' not in data:
             self._acknowledged[message.kind].inc()
             if b'"duplicate"' in data:  # the field is only there when it is true
@@ -211,7 +221,7 @@ class Publisher:
                 break
             late.append(message)
         for message in late:
-            del self._flight[str(message.number)]
+            del self._flight[message.number]
         if late:
             self._retry(late, "timeout")
 

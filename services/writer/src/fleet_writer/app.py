@@ -6,9 +6,9 @@ from typing import Final
 
 from fleet_common.broker import close, connect, jetstream
 from fleet_common.errors import ConfigurationError, FleetError
+from fleet_common.raw_client import RawClient
 from fleet_common.runtime import Runtime
 from fleet_writer.database import Database
-from fleet_writer.direct import DirectClient
 from fleet_writer.errors import (
     DatabaseAwayError,
     DatabaseFullError,
@@ -117,9 +117,9 @@ class Retry:
         self._pause = min(self._pause * 2, self._longest_seconds)
 
 
-async def _connect_broker(settings: WriterSettings, stop: asyncio.Event) -> DirectClient | None:
+async def _connect_broker(settings: WriterSettings, stop: asyncio.Event) -> RawClient | None:
     """None when the stop came first."""
-    client = DirectClient()
+    client = RawClient()
     connecting = asyncio.create_task(connect(settings.nats, "metrics-writer", client))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({connecting, stopping}, return_when=asyncio.FIRST_COMPLETED)

@@ -19,11 +19,11 @@ from opentelemetry.trace import SpanKind
 
 from fleet_common.errors import FleetError
 from fleet_common.health import Progress
+from fleet_common.raw_client import RawClient
 from fleet_common.tracing import Tracing
 from fleet_contracts.subjects import TenantId, stream_name
 from fleet_writer.batch import Batch, Message, Preparer, Skip
 from fleet_writer.database import Connection
-from fleet_writer.direct import DirectClient
 from fleet_writer.directory import DeviceKey, Directory
 from fleet_writer.errors import BrokerAwayError, RefusedRowsError
 from fleet_writer.faults import Isolation, RejectionWindow
@@ -50,7 +50,7 @@ class Surroundings:
     """What outlives a session."""
 
     settings: WriterSettings
-    client: DirectClient
+    client: RawClient
     js: JetStreamContext
     partitions: Partitions
     metrics: WriterMetrics

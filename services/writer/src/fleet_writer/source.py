@@ -29,8 +29,8 @@ from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
+from fleet_common.raw_client import RawClient
 from fleet_writer.batch import Message, Skip
-from fleet_writer.direct import DirectClient
 from fleet_writer.errors import BrokerAwayError
 from fleet_writer.positions import Position
 from fleet_writer.streams import stream_state
@@ -79,7 +79,7 @@ class Source:
 
     def __init__(
         self,
-        client: DirectClient,
+        client: RawClient,
         js: JetStreamContext,
         position: Position,
         mailbox: Mailbox,
