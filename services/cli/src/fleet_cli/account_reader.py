@@ -20,6 +20,7 @@ from fleet_cli.database import Position, ReadModel
 from fleet_cli.stream_reader import StreamMessage, read_range
 from fleet_common.broker import created_at
 from fleet_contracts.codec import RejectedEventError, decode
+from fleet_contracts.gen.fleet.v1.events_pb2 import REACHABILITY_UP
 from fleet_contracts.subjects import Kind, TenantId, stream_name, tenant_subjects
 
 
@@ -87,24 +88,25 @@ async def report_stream(
         # Made anew during the run: nothing of it is older.
         mark = StreamMark(created, 0, NOTHING_STORED)
     ends = StreamEnds(mark.last_sequence, info.state.first_seq, info.state.last_seq)
-    content = await _content(js, tenant, ends)
+    content = await read_content(js, tenant, ends.run_first, ends.last)
     readings = Readings(
         ends=ends,
         before=mark.stored,
         after=counts_of(await model.positions(), stream, created),
         content=content,
-        stored_keys=await _stored_keys(model, tenant, content),
+        stored_keys=await read_stored_keys(model, tenant, content),
         rejected_sequences=await model.rejected_sequences(stream),
         acknowledged=acknowledged,
     )
     return StreamReport(balance(readings), content)
 
 
-async def _content(js: JetStreamContext, tenant: TenantId, ends: StreamEnds) -> StreamContent:
+async def read_content(
+    js: JetStreamContext, tenant: TenantId, first: int, last: int
+) -> StreamContent:
+    """What the stream holds between two sequences, both included."""
     content = StreamContent()
-    messages = read_range(
-        js, stream_name(tenant), tenant_subjects(tenant), ends.run_first, ends.last
-    )
+    messages = read_range(js, stream_name(tenant), tenant_subjects(tenant), first, last)
     async with contextlib.aclosing(messages):
         async for message in messages:
             _add(content, message)
@@ -112,6 +114,7 @@ async def _content(js: JetStreamContext, tenant: TenantId, ends: StreamEnds) -> 
 
 
 def _add(content: StreamContent, message: StreamMessage) -> None:
+    content.saw(message.sequence)
     try:
         decoded = decode(message.subject, message.payload)
     except RejectedEventError:
@@ -121,9 +124,15 @@ def _add(content: StreamContent, message: StreamMessage) -> None:
     has_row = subject.kind is not Kind.INTERFACES or bool(event.interfaces.ids)
     key: EventKey = (subject.device, subject.kind, event.slot_unix_ms)
     content.add(key, message.sequence, has_row=has_row)
+    if subject.kind is Kind.STATUS and event.status.reachability == REACHABILITY_UP:
+        observed_ms = event.slot_unix_ms + event.observed_after_slot_ms
+        content.answered[subject.device, message.sequence] = observed_ms
 
 
-async def _stored_keys(model: ReadModel, tenant: TenantId, content: StreamContent) -> set[EventKey]:
+async def read_stored_keys(
+    model: ReadModel, tenant: TenantId, content: StreamContent
+) -> set[EventKey]:
+    """The keys in the tables, of the kinds and times that the content has."""
     keys: set[EventKey] = set()
     for kind in Kind:
         slots = [slot for _, known, slot in content.keys if known is kind]

@@ -70,6 +70,17 @@ class StreamContent:
     without_rows: int = 0
     """Valid events that leave no row by their nature: interfaces of a device without any."""
     by_kind: Counter[Kind] = field(default_factory=Counter[Kind])
+    answered: dict[tuple[str, int], int] = field(default_factory=dict[tuple[str, int], int])
+    """(device, sequence) of each poll that the device answered, to when, in Unix ms."""
+    ranges: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
+    """All sequences that were read, as ranges in order, both ends included."""
+
+    def saw(self, sequence: int) -> None:
+        """A message, whatever it is; in the stream's order."""
+        if self.ranges and self.ranges[-1][1] == sequence - 1:
+            self.ranges[-1] = (self.ranges[-1][0], sequence)
+        else:
+            self.ranges.append((sequence, sequence))
 
     def add(self, key: EventKey, sequence: int, *, has_row: bool) -> None:
         """A valid event."""
@@ -142,33 +153,48 @@ def balance(readings: Readings) -> StreamAccount:
         rejected=after.rejected - before.rejected,
         lost=after.lost - before.lost,
         behind=max(0, readings.ends.last - after.sequences_to),
-        miscounted=_miscounted(after),
+        miscounted=abs(overclaimed(after)),
         without_row=_without_row(readings),
         not_in_stream=_not_in_stream(readings),
         twice_in_stream=readings.content.twice,
     )
 
 
-def _miscounted(after: StoredCounts) -> int:
-    claimed = after.sequences_to - after.sequences_from + 1
-    return abs(claimed - after.stored - after.rejected - after.lost)
+def overclaimed(counts: StoredCounts) -> int:
+    """Sequences that the position claims beyond what was counted; negative: counted beyond it."""
+    claimed = counts.sequences_to - counts.sequences_from + 1
+    return claimed - counts.stored - counts.rejected - counts.lost
 
 
 def _without_row(readings: Readings) -> int:
-    """Messages that the writer passed and that are neither in a table nor set aside."""
-    passed = readings.after.sequences_to
-    rejected = readings.rejected_sequences
-    missing = sum(
-        1
-        for key, sequence in readings.content.keys.items()
-        if sequence <= passed and key not in readings.stored_keys and sequence not in rejected
+    return len(
+        sequences_without_row(
+            readings.content,
+            readings.after.sequences_to,
+            readings.stored_keys,
+            readings.rejected_sequences,
+        )
     )
-    unexplained = sum(
-        1
-        for sequence in readings.content.rejectable
+
+
+def sequences_without_row(
+    content: StreamContent,
+    passed: int,
+    stored_keys: AbstractSet[EventKey],
+    rejected: AbstractSet[int],
+) -> list[int]:
+    """Messages that the writer passed and that are neither in a table nor set aside, in order."""
+    missing = [
+        sequence
+        for key, sequence in content.keys.items()
+        if sequence <= passed and key not in stored_keys and sequence not in rejected
+    ]
+    unexplained = [
+        sequence
+        for sequence in content.rejectable
         if sequence <= passed and sequence not in rejected
-    )
-    return missing + unexplained
+    ]
+    return sorted(missing + unexplained)
 
 
 def _not_in_stream(readings: Readings) -> int:

@@ -32,6 +32,8 @@ SAMPLE_TABLE: Final[dict[Kind, str]] = {
 }
 """Where the writer stores each kind of device event; an event is one (device, slot) there."""
 
+_MORE_SAMPLE_TABLES: Final = ("sensor_samples", "radio_samples", "wireless_client_samples")
+"""Further rows of events that SAMPLE_TABLE has."""
 _SAMPLE_ROWS_ONE_A_SLOT: Final = frozenset(SAMPLE_TABLE) - {Kind.INTERFACES}
 
 
@@ -146,6 +148,75 @@ class ReadModel:
                 stream,
             )
         return {cast("int", row[0]) for row in rows}
+
+    @contextlib.asynccontextmanager
+    async def snapshot(self) -> AsyncGenerator[None]:
+        """Within it every reading sees the tables as they were at its beginning."""
+        with _as_transient():
+            transaction = self._raw.transaction(isolation="repeatable_read", readonly=True)
+            await transaction.start()
+        try:
+            yield
+        finally:
+            # Nothing was written: a connection that is gone ends it as well.
+            with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                await transaction.rollback()
+
+    async def lost_ranges(self, stream: str) -> dict[tuple[str, int], list[tuple[int, int]]]:
+        """By (created, generation) the recorded ranges of sequences, in order."""
+        with _as_transient():
+            rows = await self._raw.fetch(
+                "SELECT created, generation, from_sequence, to_sequence FROM lost_ranges "
+                "JOIN stream_positions ON stream_positions.id = position_id WHERE stream = $1 "
+                "ORDER BY from_sequence",
+                stream,
+            )
+        found: dict[tuple[str, int], list[tuple[int, int]]] = {}
+        for created, generation, first, last in rows:
+            found.setdefault((created, generation), []).append((first, last))
+        return found
+
+    async def rejected_by_position(self, stream: str) -> dict[tuple[str, int], set[int]]:
+        """By (created, generation) the sequences of messages that were set aside."""
+        with _as_transient():
+            rows = await self._raw.fetch(
+                "SELECT created, generation, sequence FROM rejected_events "
+                "JOIN stream_positions ON stream_positions.id = position_id WHERE stream = $1",
+                stream,
+            )
+        found: dict[tuple[str, int], set[int]] = {}
+        for created, generation, sequence in rows:
+            found.setdefault((created, generation), set()).add(sequence)
+        return found
+
+    async def sample_rows(self, tenant: str) -> int:
+        """All rows of a tenant's devices in all sample tables. Reads them whole."""
+        tables = (*SAMPLE_TABLE.values(), *_MORE_SAMPLE_TABLES)
+        total = 0
+        for table in tables:
+            with _as_transient():
+                count = await self._raw.fetchval(
+                    f"SELECT count(*) FROM {table} JOIN devices ON devices.id = device_id "  # noqa: S608 - fixed names
+                    "JOIN tenants ON tenants.id = tenant_id WHERE tenants.name = $1",
+                    tenant,
+                )
+            total += cast("int", count)
+        return total
+
+    async def answered_polls(self, tenant: str, since: datetime) -> dict[str, int]:
+        """By device, the stored polls that were answered since then."""
+        with _as_transient():
+            rows = await self._raw.fetch(
+                "SELECT devices.name, count(*) FROM device_status_samples "
+                "JOIN devices ON devices.id = device_id JOIN tenants ON tenants.id = tenant_id "
+                "WHERE tenants.name = $1 AND device_status_samples.reachable AND slot >= $2 "
+                "AND slot + observed_after_slot_ms * interval '1 millisecond' >= $3 "
+                "GROUP BY devices.name",
+                tenant,
+                since - timedelta(days=1),  # no slot is observed later; prunes partitions
+                since,
+            )
+        return {cast("str", row[0]): cast("int", row[1]) for row in rows}
 
     async def duplicate_keys(self, first_slot_ms: int) -> int:
         """Events that stand in the tables more than once."""
