@@ -41,6 +41,9 @@ verify-generated: generate ## Fail when a committed generated file differs
 bench: setup ## Measure the figures, print a table, write .bench/results.json (ONLY=poller for a part)
 	@PYTHONPATH=tests $(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
+chaos: setup ## Kill, pause and cut everything at random; check the accounts (ARGS="--kills 100" for long)
+	@PYTHONPATH=tests $(BIN)/python -m chaos $(ARGS)
+
 pictures: setup ## Make the README's pictures from a running demo (needs a Chromium)
 	@$(BIN)/python tools/pictures.py
 
@@ -53,4 +56,4 @@ clean: ## Remove the environment, caches and the demo's data
 	@rm -rf $(VENV) .demo .bench .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test lint typecheck generate verify-generated bench pictures lock clean
+.PHONY: help setup demo test lint typecheck generate verify-generated bench chaos pictures lock clean

@@ -4,12 +4,13 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+from fleet_cli.environment import inherited_environment
 from fleet_cli.folder import DataFolder, Running, StartedProcess, is_process
 from support.waiting import eventually
 
@@ -88,8 +89,13 @@ class DemoRun:
 
 
 @asynccontextmanager
-async def demo(folder: Path, *options: str) -> AsyncGenerator[DemoRun]:
-    """Start `routerfleet demo` on a folder; whatever happens, nothing of it survives the block."""
+async def demo(
+    folder: Path, *options: str, environment: Mapping[str, str] | None = None
+) -> AsyncGenerator[DemoRun]:
+    """Start `routerfleet demo` on a folder; whatever happens, nothing of it survives the block.
+
+    `environment` is added to this process's own.
+    """
     errors = _empty_file(folder)
     with errors.open("ab") as sink:
         process = await asyncio.create_subprocess_exec(
@@ -97,6 +103,7 @@ async def demo(folder: Path, *options: str) -> AsyncGenerator[DemoRun]:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=sink,
+            env=inherited_environment() | dict(environment or {}),
         )
     run = DemoRun(DataFolder(folder), process, errors)
     try:
