@@ -39,6 +39,13 @@ FIGURES: tuple[Figure, ...] = (
     ),
     Figure("polls_per_core", "polls/s", "more", 1200, "polls of five kinds per CPU second"),
     Figure("polls_ratio_to_librouteros", "x", "more", 5, "the same reads by stock librouteros = 1"),
+    Figure(
+        "polls_ratio_whole_to_librouteros",
+        "x",
+        "more",
+        5,
+        "the whole poll, events encoded and acknowledged; stock librouteros only reading = 1",
+    ),
     Figure("poller_kb_per_idle_device", "KB", "less", 40, "resident memory of a connected device"),
     Figure(
         "poller_core_percent_101_devices", "%", "less", 1, "CPU of a shard, 101 devices at 60 s"
@@ -47,6 +54,14 @@ FIGURES: tuple[Figure, ...] = (
     Figure("simulator_polls_per_core", "polls/s", "more", None, "polls answered per CPU second"),
     Figure("writer_rows_per_second", "rows/s", "more", None, "rows from NATS to PostgreSQL"),
     Figure("writer_ratio_to_copy", "x", "more", 0.5, "raw asyncpg COPY of the same rows = 1"),
+    Figure(
+        "writer_ratio_to_copy_cpu",
+        "x",
+        "more",
+        None,
+        "CPU of raw COPY, server included, by CPU of the whole path, both servers included",
+    ),
+    Figure("writer_cpu_us_per_row", "us", "less", None, "CPU of the writer alone per row"),
     Figure("sse_deliveries_per_core_raw", "1/s", "more", 40_000, "500 clients, every event"),
     Figure("sse_deliveries_per_core_coalesced", "1/s", "more", 120_000, "500 clients, coalesced"),
     Figure("sse_p99_ms", "ms", "less", 250, "publish to client, 500 clients, 100 events/s"),

@@ -27,6 +27,7 @@ from librouteros.api import AsyncApi  # pyright: ignore[reportMissingTypeStubs] 
 
 from bench.poller_setup import context, load_endpoints, records, write_secrets
 from fleet_common.broker import connect, declare_stream
+from fleet_common.collector import calm_collector
 from fleet_common.fleet_spec import CadenceSpec
 from fleet_common.raw_client import RawClient
 from fleet_common.settings import NatsSection
@@ -71,6 +72,7 @@ _POLL_COMMANDS: Sequence[Command] = (
 
 def run(runs: int) -> dict[str, float]:
     """The median of `runs` measurements of each figure."""
+    calm_collector()  # as the service does; stock librouteros has the same benefit
     with tempfile.TemporaryDirectory() as folder, _fleet(Path(folder)) as (endpoints, secrets):
         whole: list[float] = []
         ratios: list[float] = []

@@ -8,14 +8,17 @@ Prints one line of JSON: a list of [tenant, device, address, port, username, pas
 import asyncio
 import json
 import sys
+import time
 
 import uvloop
 
+from fleet_simulator.clock import VirtualClock
 from fleet_simulator.server import Place, running_simulator
 from fleet_simulator.world.fleet import build_router
 from support.ports import free_port
 
 INTERFACES = 10
+TIME_SCALE = 1_000
 
 
 async def serve(count: int) -> None:
@@ -27,7 +30,10 @@ async def serve(count: int) -> None:
     # One port on many loopback addresses: ports are scarce, addresses are not.
     port = free_port()
     places = [Place(f"127.77.{number // 250}.{number % 250 + 1}", port) for number in range(count)]
-    async with running_simulator(routers, places) as simulator:
+    # Polls follow each other without a pause; between two of them passes about the time
+    # that would, so that counters, uptimes and clients differ as they do in life.
+    clock = VirtualClock(time.time(), scale=TIME_SCALE)
+    async with running_simulator(routers, places, clock=clock) as simulator:
         endpoints = [
             [one.tenant, one.device, one.address, one.port, one.username, one.password]
             for one in simulator.endpoints

@@ -125,9 +125,14 @@ def message_id(device: DeviceId, kind: Kind, slot_unix_ms: int) -> str:
     A letter for the kind, the slot in base 36, a hyphen, the device. The slot part
     holds no hyphen, so the first one splits the id.
     """
+    return f"{_ID_LETTER[kind]}{_base36(slot_unix_ms)}-{device}"
+
+
+@lru_cache(maxsize=256)
+def _base36(number: int) -> str:
+    """Cached: all events of a poll have one slot."""
     digits: list[str] = []
-    rest = slot_unix_ms
-    while rest:
-        rest, digit = divmod(rest, 36)
+    while number:
+        number, digit = divmod(number, 36)
         digits.append(_BASE36[digit])
-    return f"{_ID_LETTER[kind]}{''.join(reversed(digits))}-{device}"
+    return "".join(reversed(digits))

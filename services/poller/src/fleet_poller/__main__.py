@@ -2,6 +2,7 @@
 
 import sys
 
+from fleet_common.collector import calm_collector
 from fleet_common.runtime import run_service
 from fleet_poller.app import run
 from fleet_poller.metrics import PollerMetrics
@@ -10,6 +11,7 @@ from fleet_poller.settings import PollerSettings
 
 def main() -> int:
     """Run the service; its exit code."""
+    calm_collector()
     return run_service("poller", PollerSettings, PollerMetrics, run)
 
 
