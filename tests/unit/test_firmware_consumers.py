@@ -32,3 +32,9 @@ async def test_a_consumer_that_is_gone_is_asked_with_pauses(
     with pytest.raises(type(error)):
         await PacedSubscription(inner).fetch(1, 5)
     assert (time.monotonic() - started > 0.9) is pauses
+
+
+async def test_a_plain_time_out_is_nothing_there_and_ends_no_task() -> None:
+    inner = cast("JetStreamContext.PullSubscription", FailingSubscription(TimeoutError()))
+    with pytest.raises(NatsTimeoutError):
+        await PacedSubscription(inner).fetch(1, 5)

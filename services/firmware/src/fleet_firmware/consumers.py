@@ -17,6 +17,7 @@ from faststream.nats.subscriber.usecases import PullStreamSubscriber
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
+from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js import JetStreamContext
 from nats.js.api import DeliverPolicy
 from nats.js.errors import Error as JetStreamError
@@ -160,8 +161,12 @@ class PacedSubscription:
         """As the inner one."""
         try:
             return await self._inner.fetch(batch=batch, timeout=timeout)
-        except TimeoutError:  # nothing there: it has waited already
+        except NatsTimeoutError:  # nothing there: it has waited already
             raise
+        except TimeoutError as error:
+            # nats-py raises the plain one when its first, unwaiting request took all the time;
+            # FastStream takes only nats-py's own for "nothing there" and ends its task.
+            raise NatsTimeoutError from error
         except (NatsError, JetStreamError):
             await asyncio.sleep(_PAUSE_SECONDS)
             raise
