@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet_contracts.subjects import DeviceId
-from fleet_poller.schedule import Schedule, phase_ms
+from fleet_poller.schedule import Schedule, latest_slot, phase_ms
 
 NOW = 1_800_000_000_000
 
@@ -40,3 +40,29 @@ def _first(device: DeviceId, interval: int) -> int:
     start = fresh.next_ms()
     assert start is not None
     return start
+
+
+@given(
+    interval=st.integers(200, 120_000),
+    done_ago=st.integers(0, 600_000),
+    steps=st.lists(st.integers(0, 90_000), min_size=1, max_size=30),
+)
+def test_a_device_taken_over_has_each_slot_after_the_last_one_once_or_named(
+    interval: int, done_ago: int, steps: list[int]
+) -> None:
+    schedule, now, device = Schedule(), NOW, DeviceId("ap-001")
+    done = latest_slot(NOW - done_ago, interval, phase_ms(device, interval))
+    passed = schedule.take_over(device, interval, now, done)
+    named = []
+    if passed is not None:
+        named = list(range(passed.first_ms, passed.last_ms + 1, interval))
+        assert len(named) == passed.slots
+    given_slots: list[int] = []
+    for step in steps:
+        given_slots += [due.slot_ms for due in schedule.pop_due(now)]
+        now += step
+    given_slots += [due.slot_ms for due in schedule.pop_due(now)]
+
+    assert sorted({*named, *given_slots}) == named + given_slots
+    expected = max(0, (now - done) // interval)
+    assert len(named) + len(given_slots) + schedule.missed == expected

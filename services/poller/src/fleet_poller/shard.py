@@ -92,7 +92,7 @@ class Shard:
         shown = {one.device: [one.slots, one.first_ms, one.last_ms] for one in passed[:_SHOWN]}
         _log.warning(
             "slots passed before these devices were taken over; nobody polled them",
-            extra={"slots": slots, "devices": len(passed), "count_first_last": shown},
+            extra={"slots": slots, "devices": len(passed), "slots_first_last": shown},
         )
 
     def _put(
