@@ -40,8 +40,13 @@ async def _run_all(options: Options, path: Path) -> int:
             say(f"the full disk is left out: {made.disk}")
         for number in range(options.runs):
             say(f"run {number + 1} of {options.runs}, seed {options.seed}")
-            outcome = await Run(options, made, number, say).go()
-            outcomes.append(outcome)
+            run = Run(options, made, number, say)
+            outcomes.append(run.outcome)
+            try:
+                await run.go()
+            except AssertionError as error:
+                run.outcome.leaks.append(str(error))
+            outcome = run.outcome
             for line in (*outcome.problems, *outcome.leaks):
                 say(f"PROBLEM {line}")
         disk = "filled" if isinstance(made.disk, Disk) else made.disk
@@ -76,6 +81,7 @@ def _result(options: Options, outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "slowest_recovery_seconds": {
             name: max(one.get(name, 0.0) for one in recoveries) for name in COMPONENTS
         },
+        "runs_verified": sum(one.verified for one in outcomes),
         "events": sum(one.events for one in outcomes),
         "sse_events": sum(one.sse_events for one in outcomes),
         "sse_connects": sum(one.sse_connects for one in outcomes),

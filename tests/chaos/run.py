@@ -1,6 +1,7 @@
 """One run: start, be struck in two phases, recover, be checked, stop, balance the accounts."""
 
 import asyncio
+import json
 import re
 import time
 from collections import Counter
@@ -16,12 +17,13 @@ from chaos.site import Site
 from chaos.strikes import Strikes
 from chaos.watcher import Watcher
 from fleet_contracts.subjects import tenant_id
-from support.demo import DemoRun, demo
+from support.demo import DemoRun, demo, routerfleet
 from support.waiting import eventually
 
 _WARM_SECONDS = 5.0
 _SETTLE_SECONDS = 60.0
 """The gateway's consumers of a killed process are removed by the broker after 30 s."""
+_VERIFY_SECONDS = 90.0
 _ENDED = re.compile(r"^.*\bended \(exit code [1-9]\d*\).*$", re.MULTILINE)
 
 
@@ -37,6 +39,8 @@ class Outcome:
     restarts: Counter[str] = field(default_factory=Counter[str])
     disturbances: Counter[str] = field(default_factory=Counter[str])
     slowest_recovery: dict[str, float] = field(default_factory=dict[str, float])
+    verified: int = 0
+    """1 when `routerfleet verify` balanced."""
     events: int = 0
     sse_events: int = 0
     sse_connects: int = 0
@@ -55,8 +59,11 @@ class Run:
         self._say = say
         self.outcome = Outcome()
 
-    async def go(self) -> Outcome:
-        """Do all of it. What is wrong stands in the outcome."""
+    async def go(self) -> None:
+        """Do all of it. What is wrong stands in the outcome.
+
+        Raises AssertionError when processes outlive the demo.
+        """
         options, outcome = self._options, self.outcome
         async with demo(
             self._site.folder.path,
@@ -75,11 +82,7 @@ class Run:
                 for line in _ENDED.findall(run.progress())
                 if not line.strip().startswith(("nats", "postgres"))
             ]
-            left = run.left_over()
-            if left:
-                outcome.leaks.append(f"processes that outlived the demo: {', '.join(left)}")
         await self._sessions_end()
-        return outcome
 
     async def _end(self, run: DemoRun) -> tuple[int, Mapping[str, Any]]:
         if run.process.returncode is not None:
@@ -113,10 +116,24 @@ class Run:
             for tenant, last in ends.items():
                 events = await observer.events(tenant_id(tenant), last)
                 self.outcome.lost += watcher.check.missing(tenant, events)
+            await self._verify()
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
             self._take_watcher(watcher)
+
+    async def _verify(self) -> None:
+        """The whole life of every stream balances, not this run alone."""
+        folder = str(self._site.folder.path)
+        code, output, errors = await routerfleet(
+            "verify", "--json", "--data-dir", folder, deadline_seconds=_VERIFY_SECONDS
+        )
+        if code == 0:
+            self.outcome.verified += 1
+            return
+        self.outcome.problems.append(f"verify ended with {code}: {output}{errors}")
+        if output:
+            self.outcome.lost += int(json.loads(output)["unaccounted"])
 
     async def _phase(self, phase: str, components: Sequence[str]) -> None:
         """Kills of these components, and disturbances for as long as they last."""

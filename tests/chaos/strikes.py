@@ -22,6 +22,8 @@ from fleet_cli.postgres_process import NAME as POSTGRES
 from support.waiting import eventually
 
 _RECOVERY_SECONDS = 60.0
+_TRIES = 50
+_TRY_SECONDS = 0.1
 _PAUSABLE = ("poller", "writer", "gateway", "firmware", NATS, POSTGRES)
 
 
@@ -73,11 +75,23 @@ class Strikes:
 
     async def _kill_backend(self, postgres: StartedProcess, choice: float) -> None:
         """One of the server's children: it then ends the others and recovers by itself."""
-        with contextlib.suppress(psutil.NoSuchProcess):
-            children = psutil.Process(postgres.pid).children()
-            if children and is_process(postgres.pid, postgres.started):
-                choose(children, choice).kill()
+
+        def kill_one() -> bool:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if is_process(postgres.pid, postgres.started):
+                    children = psutil.Process(postgres.pid).children()
+                    if children:
+                        choose(children, choice).kill()
+                        return True
+            return False
+
+        # Another strike may have taken the server meanwhile: then this one comes too late.
+        for _ in range(_TRIES):
+            if kill_one():
                 self.killed["postgres-backend"] += 1
+                break
+            await asyncio.sleep(_TRY_SECONDS)
+            postgres = await self._find(POSTGRES, choice)
         await self._answers(POSTGRES)
 
     async def _find(self, component: str, choice: float) -> StartedProcess:

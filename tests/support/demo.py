@@ -14,7 +14,7 @@ from fleet_cli.environment import inherited_environment
 from fleet_cli.folder import DataFolder, Running, StartedProcess, is_process
 from support.waiting import eventually
 
-_END_SECONDS = 60.0
+_END_SECONDS = 90.0
 
 
 @dataclass
