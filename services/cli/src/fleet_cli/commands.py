@@ -19,6 +19,7 @@ from fleet_cli.options import (
 from fleet_cli.parameters import DEFAULT_DATA_DIR, bytes_of, interval_of, seconds_of
 from fleet_cli.shards import MAX_SHARDS
 from fleet_cli.shards_command import shards_command
+from fleet_cli.soak.command import soak_command
 from fleet_cli.verify_command import verify
 
 
@@ -38,6 +39,7 @@ def build_app() -> typer.Typer:
     app.command("doctor")(doctor)
     app.command("capacity")(capacity_command)
     app.command("shards")(shards_command)
+    app.command("soak")(soak_command)
     app.command("verify")(verify)
     app.command("version")(version)
     return app
