@@ -81,3 +81,16 @@ def test_real_firmware_is_checked_against_mikrotik(monkeypatch: pytest.MonkeyPat
     assert settings.firmware == FirmwareSettings().firmware.model_copy(
         update={"discover_seconds": 1.0}
     )
+
+
+def test_services_go_through_a_proxy_where_there_is_one_and_the_runner_does_not() -> None:
+    wiring = dataclasses.replace(
+        WIRING,
+        nats=dataclasses.replace(WIRING.nats, through=14223),
+        postgres=dataclasses.replace(WIRING.postgres, through=15433),
+    )
+    environment = writer_environment(wiring)
+    assert environment["FLEET_NATS__URL"] == "nats://127.0.0.1:14223"
+    assert "@127.0.0.1:15433/" in environment["FLEET_DATABASE__URL"]
+    assert wiring.nats.url == WIRING.nats.url
+    assert wiring.postgres.url == WIRING.postgres.url
