@@ -16,6 +16,7 @@ from fleet_writer.migrations import migrate
 from fleet_writer.partitions import Partitions, partition_for
 from fleet_writer.settings import DatabaseSection
 from fleet_writer.tables import INTERFACE, STATUS
+from fleet_writer.times import wire_moment
 from support.postgres import PostgresServer
 
 DAY = 20_000
@@ -175,8 +176,8 @@ class Rig:
         ]
 
 
-def _moment(at: int) -> datetime:
-    return START + timedelta(seconds=at)
+def _moment(at: int) -> bytes:
+    return wire_moment(START + timedelta(seconds=at))
 
 
 @pytest.fixture(scope="module")

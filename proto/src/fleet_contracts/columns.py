@@ -55,7 +55,10 @@ def unpack_totals(message: Interfaces) -> list[list[int | None]]:
         # A slice is a plain list, made at once: iterating upb's container takes twice as long.
         values: list[int] = getattr(message, name)[:]
         if values:
-            columns.append([value - 1 if value else None for value in values])
+            if 0 in values:
+                columns.append([value - 1 if value else None for value in values])
+            else:  # mostly: the router gave every value
+                columns.append([value - 1 for value in values])
         elif zero_columns >> (_FIRST_COLUMN_FIELD + position) & 1:
             columns.append([0] * count)
         else:

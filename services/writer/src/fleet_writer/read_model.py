@@ -7,7 +7,7 @@ from typing import Final
 from fleet_writer.batch import DeviceChange
 from fleet_writer.database import Connection
 from fleet_writer.fold import InterfaceRecord
-from fleet_writer.times import EPOCH, from_seconds_or_none, wire_ms, wire_ms_or_none
+from fleet_writer.times import EPOCH, from_seconds_or_none, wire_moment, wire_ms, wire_ms_or_none
 
 type Record = tuple[object, ...]
 
@@ -231,9 +231,9 @@ def _advice(changes: Sequence[DeviceChange]) -> Iterable[Record]:
                 part.installed_version,
                 part.channel,
                 part.latest_version,
-                from_seconds_or_none(part.latest_released_seconds),
+                _wire_seconds(part.latest_released_seconds),
                 part.routerboot_upgrade_available,
-                from_seconds_or_none(part.channel_read_seconds),
+                _wire_seconds(part.channel_read_seconds),
             )
 
 
@@ -267,6 +267,11 @@ def _interface(device_id: int, record: InterfaceRecord) -> Record:
         _router_time(record.last_link_up_seconds),
         _router_time(record.last_link_down_seconds),
     )
+
+
+def _wire_seconds(seconds: int | None) -> bytes | None:
+    moment = from_seconds_or_none(seconds)
+    return None if moment is None else wire_moment(moment)
 
 
 def _router_time(seconds: int | None) -> object:

@@ -230,12 +230,12 @@ class Source:
         if headers is not None and headers.startswith(_STATUS_PREFIX):
             self._on_status(headers)
             return
-        tokens = reply.decode().split(".")
+        tokens = reply.split(b".")
         last = _ACK_TOKENS if len(tokens) == _ACK_TOKENS else _ACK_TOKENS_V2
         sequence, consumer_sequence, published = tokens[last - 4 : last - 1]
         if int(consumer_sequence) != self._consumer_sequence + 1:
             self._broken = (
-                f"delivery {consumer_sequence} came after {self._consumer_sequence}: "
+                f"delivery {int(consumer_sequence)} came after {self._consumer_sequence}: "
                 "messages were lost on the way"
             )
             return

@@ -18,7 +18,7 @@ from fleet_writer.errors import DuplicateRowsError, OwnershipLostError
 from fleet_writer.partitions import Partition, Partitions
 from fleet_writer.read_model import store_devices
 from fleet_writer.rows import Record
-from fleet_writer.times import from_ns
+from fleet_writer.times import wire_ns, wire_ns_or_none
 from fleet_writer.trims import ADD_TRIM, trim_values
 
 
@@ -122,7 +122,7 @@ class Store:
             position.id,
             part.from_sequence,
             part.to_sequence,
-            None if part.last_ns is None else from_ns(part.last_ns),
+            wire_ns_or_none(part.last_ns),
             part.events,
             len(part.rejected),
             sum(lost.messages for lost in part.lost),
@@ -141,8 +141,8 @@ class Store:
                 position.id,
                 lost.from_sequence,
                 lost.to_sequence,
-                None if lost.after_ns is None else from_ns(lost.after_ns),
-                None if lost.before_ns is None else from_ns(lost.before_ns),
+                wire_ns_or_none(lost.after_ns),
+                wire_ns_or_none(lost.before_ns),
                 lost.reason,
             )
         for event in part.trims:
@@ -153,7 +153,7 @@ class Store:
                 _ADD_REJECTED,
                 position.id,
                 message.sequence,
-                from_ns(message.published_ns),
+                wire_ns(message.published_ns),
                 _storable(message.subject),
                 _storable(rejected.reason),
                 message.payload[: self._payload_bytes],

@@ -25,11 +25,9 @@ def wire_ms_or_none(ms: int | None) -> bytes | None:
     return None if ms is None else _INT64.pack((ms - PG_EPOCH_MS) * 1000)
 
 
-def encode_timestamptz(value: bytes | datetime) -> bytes:
-    """The binary format of a moment; bytes are in it already."""
-    if isinstance(value, bytes):
-        return value
-    return _INT64.pack((value - PG_EPOCH) // _MICROSECOND)
+def wire_moment(moment: datetime) -> bytes:
+    """An aware datetime in the same format."""
+    return _INT64.pack((moment - PG_EPOCH) // _MICROSECOND)
 
 
 def decode_timestamptz(value: bytes) -> datetime:
@@ -65,3 +63,13 @@ def from_seconds_or_none(seconds: int | None) -> datetime | None:
 def to_seconds_or_none(moment: datetime | None) -> int | None:
     """None stays None."""
     return None if moment is None else to_ms(moment) // 1000
+
+
+def wire_ns(ns: int) -> bytes:
+    """Unix nanoseconds as a timestamptz on the wire."""
+    return wire_moment(from_ns(ns))
+
+
+def wire_ns_or_none(ns: int | None) -> bytes | None:
+    """None stays None."""
+    return None if ns is None else wire_ns(ns)

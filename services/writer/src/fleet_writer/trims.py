@@ -3,7 +3,7 @@
 from typing import Final
 
 from fleet_contracts.gen.fleet.v1.events_pb2 import TRIM_CAUSE_SHRUNK, Event
-from fleet_writer.times import from_ms
+from fleet_writer.times import from_ms, wire_moment, wire_ms
 
 ADD_TRIM: Final = """
 INSERT INTO stream_trims
@@ -20,7 +20,7 @@ def trim_values(event: Event) -> tuple[object, ...]:
     """The parameters of ADD_TRIM behind the position's id."""
     trim = event.trim
     return (
-        from_ms(event.slot_unix_ms),
+        wire_ms(event.slot_unix_ms),
         "shrunk" if trim.cause == TRIM_CAUSE_SHRUNK else "discarded_unstored",
         *(
             min(value, _MOST)
@@ -32,8 +32,8 @@ def trim_values(event: Event) -> tuple[object, ...]:
                 trim.unstored_messages,
             )
         ),
-        from_ms(trim.from_unix_ms) if trim.HasField("from_unix_ms") else None,
-        from_ms(trim.to_unix_ms) if trim.HasField("to_unix_ms") else None,
+        wire_moment(from_ms(trim.from_unix_ms)) if trim.HasField("from_unix_ms") else None,
+        wire_moment(from_ms(trim.to_unix_ms)) if trim.HasField("to_unix_ms") else None,
         *(
             min(value, _MOST)
             for value in (trim.max_bytes_before, trim.max_bytes, trim.window_seconds)
