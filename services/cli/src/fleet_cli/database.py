@@ -16,6 +16,16 @@ import asyncpg
 from fleet_common.errors import TransientError
 from fleet_contracts.subjects import STREAM_DEVICE, Kind
 
+_CONNECTION_ERRORS: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    # What asyncpg raises of a connection that was lost in the middle of an operation ("cannot
+    # switch to state …"): no fault of the query, and a new connection is the way out.
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+    asyncio.IncompleteReadError,
+)
 _CONNECT_SECONDS: Final = 5.0
 _QUERY_SECONDS: Final = 60.0
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -266,7 +276,7 @@ async def read_model(url: str) -> AsyncGenerator[ReadModel]:
     finally:
         try:
             await raw.close(timeout=2)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        except _CONNECTION_ERRORS:
             raw.terminate()
 
 
@@ -282,11 +292,5 @@ def _as_transient() -> Generator[None]:
         yield
     except asyncpg.UndefinedTableError as error:
         raise TransientError(f"the database is not migrated yet: {error}") from error
-    except (
-        asyncpg.PostgresError,
-        asyncpg.InterfaceError,
-        OSError,
-        TimeoutError,
-        asyncio.IncompleteReadError,
-    ) as error:
+    except _CONNECTION_ERRORS as error:
         raise TransientError(f"database: {str(error) or type(error).__name__}") from error
