@@ -5,12 +5,16 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import asyncpg
+import httpx
 import psutil
 
-from fleet_cli.folder import DataFolder, is_process
+from fleet_cli.folder import DataFolder, load_kept
+from fleet_cli.scrape import read_metrics
+from fleet_common.process_metrics import TASKS
 
 _MORE_FDS = 8
 _MORE_THREADS = 4
+_MORE_TASKS = 10
 _MORE_BYTES = 48 * 1024 * 1024
 """Buffers and rings that fill in a run's first minutes are no leak; each has a bound."""
 _SERVERS = frozenset({"nats", "postgres"})
@@ -26,23 +30,35 @@ class Held:
     fds: int
     threads: int
     rss: int
+    tasks: int | None = None
+    """asyncio tasks; None where nobody says."""
 
 
-def held_by_all(folder: DataFolder, others: Mapping[str, int]) -> dict[str, Held]:
+async def held_by_all(folder: DataFolder, others: Mapping[str, int]) -> dict[str, Held]:
     """By name. `others` are further processes: name and pid."""
+    ports = load_kept(folder).ports
     pids = {one.name: one.pid for one in folder.started_processes()} | dict(others)
     result: dict[str, Held] = {}
-    for name, pid in pids.items():
-        process = psutil.Process(pid)
-        with process.oneshot():
-            result[name] = Held(
-                pid=pid,
-                started=process.create_time(),
-                fds=process.num_fds(),
-                threads=process.num_threads(),
-                rss=process.memory_info().rss,
-            )
+    async with httpx.AsyncClient() as client:
+        for name, pid in pids.items():
+            series = None
+            if name in ports and name not in _SERVERS:
+                series = await read_metrics(client, ports[name])
+            tasks = None if series is None else round(series[TASKS, ()])
+            result[name] = _held(psutil.Process(pid), tasks)
     return result
+
+
+def _held(process: psutil.Process, tasks: int | None) -> Held:
+    with process.oneshot():
+        return Held(
+            pid=process.pid,
+            started=process.create_time(),
+            fds=process.num_fds(),
+            threads=process.num_threads(),
+            rss=process.memory_info().rss,
+            tasks=tasks,
+        )
 
 
 def grown(before: Mapping[str, Held], after: Mapping[str, Held]) -> list[str]:
@@ -58,12 +74,9 @@ def grown(before: Mapping[str, Held], after: Mapping[str, Held]) -> list[str]:
             lines.append(f"{name}: {old.threads} threads before, {new.threads} after")
         if new.rss > old.rss + _MORE_BYTES:
             lines.append(f"{name}: {old.rss >> 20} MiB before, {new.rss >> 20} MiB after")
+        if old.tasks is not None and (new.tasks is None or new.tasks > old.tasks + _MORE_TASKS):
+            lines.append(f"{name}: {old.tasks} tasks before, {new.tasks} after")
     return lines
-
-
-def survivors(before: Mapping[str, Held]) -> list[str]:
-    """Names of those that still run."""
-    return [name for name, one in before.items() if is_process(one.pid, one.started)]
 
 
 def too_many_sessions(ledger: Mapping[str, Any]) -> list[str]:

@@ -105,7 +105,7 @@ class Run:
             await asyncio.sleep(_WARM_SECONDS)
             await observer.calm()
             others = {"runner": run.process.pid, "simulator": self._site.simulator_pid}
-            held = held_by_all(self._site.folder, others)
+            held = await held_by_all(self._site.folder, others)
             connections = await observer.connections()
             await self._phase("servers", SERVERS)
             await observer.calm()
@@ -191,7 +191,7 @@ class Run:
                 for name, count in now.items()
                 if count > connections.get(name, 0)
             ]
-            lines += grown(held, held_by_all(self._site.folder, others))
+            lines += grown(held, await held_by_all(self._site.folder, others))
             return lines + too_many_sessions(await self._site.ledger())
 
         await self._or_leak(more)

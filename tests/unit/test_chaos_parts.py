@@ -71,13 +71,15 @@ def test_shares_add_up() -> None:
 
 def test_a_survivor_that_holds_more_is_a_leak_and_a_successor_is_none() -> None:
     before = {name: Held(1, 0.0, 20, 4, 50 << 20) for name in ("a", "b", "c", "d")}
+    before["e"] = Held(1, 0.0, 20, 4, 50 << 20, 30)
     after = {
         "a": Held(1, 0.0, 40, 4, 50 << 20),
         "b": Held(1, 0.0, 20, 4, 150 << 20),
         "c": Held(2, 9.0, 99, 99, 500 << 20),
         "d": Held(1, 0.0, 21, 5, 60 << 20),
+        "e": Held(1, 0.0, 20, 4, 50 << 20, 300),
     }
-    assert [line.split(":")[0] for line in grown(before, after)] == ["a", "b"]
+    assert [line.split(":")[0] for line in grown(before, after)] == ["a", "b", "e"]
 
 
 def test_a_router_with_two_of_our_sessions_is_found() -> None:

@@ -12,16 +12,22 @@ from starlette.routing import Route
 
 from fleet_common.errors import ConfigurationError
 from fleet_common.health import Health
+from fleet_common.process_metrics import process_registry
 from fleet_common.settings import AdminSection
 
 _START_DEADLINE_SECONDS = 10.0
 
 
 def admin_routes(health: Health, registry: CollectorRegistry) -> list[Route]:
-    """The three routes, to be mounted in any Starlette app."""
+    """The three routes, to be mounted in any Starlette app.
+
+    /metrics has what `registry` has and what the process tells of itself.
+    """
+    own = process_registry()
 
     async def metrics(_request: Request) -> Response:
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+        text = generate_latest(registry) + generate_latest(own)
+        return Response(text, media_type=CONTENT_TYPE_LATEST)
 
     async def healthz(_request: Request) -> Response:
         report = health.report()
