@@ -13,6 +13,7 @@ that the stream holds of the device, so nothing is polled twice or left out unsa
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,9 @@ RELEASE_SECONDS: Final = 2.0
 _LOOK_SECONDS: Final = 0.05
 _RELOAD_SECONDS: Final = 30.0
 """How often records are read anew: a change made by hand is put right by then."""
+
+_FENCE_AGAIN_SECONDS: Final = 20.0
+"""How long a process that was ended may take to come back before it is ended again."""
 
 type Fence = Callable[[str], Awaitable[None]]
 """Ends the process of a shard that gives no sign any more; returns once it polls no more."""
@@ -88,15 +92,22 @@ class Assigner:
     """One tenant's assignments. `step` is called again and again, once a second or so."""
 
     def __init__(
-        self, tenant: TenantId, assignments: KeyValue, shards: KeyValue, fence: Fence
+        self,
+        tenant: TenantId,
+        assignments: KeyValue,
+        shards: KeyValue,
+        fence: Fence,
+        *,
+        liveness: Liveness | None = None,
     ) -> None:
         self._tenant = tenant
         self._assignments = assignments
         self._shards = shards
         self._fence = fence
-        self._liveness = Liveness()
+        self._liveness = liveness or Liveness()
         self._records: dict[str, Assignment] = {}
         self._loaded_at: float | None = None
+        self._fenced_at: dict[str, float] = {}
 
     async def step(self, devices: Sequence[DeviceId], wanted: Sequence[str]) -> Step:
         """Look once and bring the assignments to what they should be.
@@ -115,8 +126,8 @@ class Assigner:
             }
             shares = assign(devices, pods, previous) if pods else {}
             handover = plan_handover(self._tenant, shares, self._records.values())
+            await self._fence_silent(handover)
             if not handover.empty:
-                await self._fence_silent(handover)
                 await self._carry_out(handover, wanted)
         except BaseException:
             self._loaded_at = None  # some of it may have been written
@@ -151,13 +162,20 @@ class Assigner:
         self._liveness.observe(time.monotonic(), beats)
 
     async def _fence_silent(self, handover: Handover) -> None:
-        for record in handover.releases:
-            if self._liveness.state(record.shard) is State.DEAD:
+        """Those whose devices go to others; and one that hangs, though nobody can take over."""
+        giving = {record.shard for record in handover.releases}
+        now = time.monotonic()
+        for shard, record in self._records.items():
+            silent = self._liveness.state(shard) is State.DEAD
+            hangs = record.devices and self._liveness.fell_silent(shard)
+            lately = now - self._fenced_at.get(shard, -math.inf) < _FENCE_AGAIN_SECONDS
+            if silent and (shard in giving or (hangs and not lately)):
                 _log.warning(
-                    "shard gives no sign of life; its devices are given to others",
-                    extra={"tenant": self._tenant, "shard": record.shard},
+                    "shard gives no sign of life; ending it",
+                    extra={"tenant": self._tenant, "shard": shard, "devices_move": shard in giving},
                 )
-                await self._fence(record.shard)
+                self._fenced_at[shard] = now
+                await self._fence(shard)
 
     async def _carry_out(self, handover: Handover, wanted: Sequence[str]) -> None:
         for record in handover.releases:

@@ -97,6 +97,10 @@ class Liveness:
             return State.ALIVE if silent <= self._lease_seconds else State.DEAD
         return State.STARTING if silent <= self._first_seconds else State.DEAD
 
+    def fell_silent(self, shard: str) -> bool:
+        """Whether it lived and is dead: its process hangs, or has ended."""
+        return self._signs[shard].proven and self.state(shard) is State.DEAD
+
     def revision(self, shard: str) -> int:
         """The assignment that it last said to be in force; -1 for none."""
         sign = self._signs.get(shard)

@@ -1,0 +1,171 @@
+"""Assignments follow signs of life, in real buckets; the shards are played."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from nats.aio.client import Client
+from nats.js.kv import KeyValue
+from pydantic import ValidationError
+
+from fleet_common.assigner import Assigner, Step
+from fleet_common.broker import declare_bucket
+from fleet_common.inventory import Assignment, keys_under
+from fleet_common.liveness import Beat, Liveness, State
+from fleet_contracts.streams import ASSIGNMENTS_BUCKET, SHARDS_BUCKET
+from fleet_contracts.subjects import DeviceId, TenantId
+
+NORTH = TenantId("north")
+DEVICES = [DeviceId(f"router-{number}") for number in range(12)]
+LEASE_SECONDS = 0.6
+_STEP_SECONDS = 0.05
+_DEADLINE_SECONDS = 15.0
+
+
+@dataclass
+class Stage:
+    """The buckets, the assigner, and shards that beat and acknowledge as told."""
+
+    assignments: KeyValue
+    shards: KeyValue
+    assigner: Assigner
+    fenced: list[str]
+    alive: set[str] = field(default_factory=set[str])
+    slow: set[str] = field(default_factory=set[str])
+    """These beat, but never say that an assignment is in force."""
+    beats: int = 0
+    seen: list[dict[str, tuple[str, ...]]] = field(default_factory=list[dict[str, tuple[str, ...]]])
+
+    async def records(self) -> dict[str, Assignment]:
+        found: dict[str, Assignment] = {}
+        for key in await keys_under(self.assignments, NORTH):
+            entry = await self.assignments.get(key)
+            with contextlib.suppress(ValidationError):
+                record = Assignment.model_validate_json(entry.value or b"")
+                found[record.shard] = record
+        return found
+
+    async def play(self) -> None:
+        """What living shards do, again and again; and a look at who owns what meanwhile."""
+        while True:
+            records = await self.records()
+            self.seen.append({shard: one.devices for shard, one in records.items()})
+            self.beats += 1
+            for shard in sorted(self.alive):
+                known = records.get(shard)
+                revision = known.revision if known and shard not in self.slow else -1
+                beat = Beat(
+                    tenant=NORTH, shard=shard, incarnation="x", count=self.beats, revision=revision
+                )
+                await self.shards.put(f"{NORTH}.{shard}", beat.model_dump_json().encode())
+            await asyncio.sleep(0.02)
+
+    async def until(self, good: Callable[[Step], bool], *wanted: str) -> Step:
+        """Step until the outcome is as wanted."""
+        last: Step | None = None
+        try:
+            async with asyncio.timeout(_DEADLINE_SECONDS):
+                while True:
+                    last = await self.assigner.step(DEVICES, wanted)
+                    if good(last):
+                        return last
+                    await asyncio.sleep(_STEP_SECONDS)
+        except TimeoutError:
+            raise AssertionError(f"last step: {last}") from None
+
+
+@asynccontextmanager
+async def stage(client: Client, *alive: str) -> AsyncGenerator[Stage]:
+    js = client.jetstream(timeout=5)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+    assignments = await declare_bucket(js, ASSIGNMENTS_BUCKET, 1 << 20)
+    shards = await declare_bucket(js, SHARDS_BUCKET, 1 << 20)
+    fenced: list[str] = []
+
+    async def fence(shard: str) -> None:
+        fenced.append(shard)
+
+    liveness = Liveness(LEASE_SECONDS, LEASE_SECONDS)
+    assigner = Assigner(NORTH, assignments, shards, fence, liveness=liveness)
+    played = Stage(assignments, shards, assigner, fenced, set(alive))
+    task = asyncio.create_task(played.play())
+    try:
+        yield played
+        assert not task.done(), task.exception()
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+def all_alive(step: Step) -> bool:
+    return all(state is State.ALIVE for state in step.states.values())
+
+
+async def test_a_new_shard_gets_devices_once_it_lives_and_no_device_has_two_owners(
+    nats_client: Client,
+) -> None:
+    async with stage(nats_client, "shard-0") as played:
+        await played.until(all_alive, "shard-0")
+        step = await played.assigner.step(DEVICES, ["shard-0", "shard-1"])
+        assert set(step.shares) == {"shard-0"}, "it has given no sign yet"
+        played.alive.add("shard-1")
+        step = await played.until(lambda one: len(one.shares) == 2, "shard-0", "shard-1")
+        assert 0 < step.moved <= 6
+        records = await played.records()
+    assert {shard: one.devices for shard, one in records.items()} == step.shares
+    assert played.fenced == []
+    for shares in played.seen:
+        held = [device for theirs in shares.values() for device in theirs]
+        assert len(held) == len(set(held))
+
+
+async def test_a_shard_that_falls_silent_is_fenced_and_then_its_devices_move(
+    nats_client: Client,
+) -> None:
+    async with stage(nats_client, "shard-0", "shard-1") as played:
+        await played.until(all_alive, "shard-0", "shard-1")
+        played.alive.discard("shard-1")
+        step = await played.until(lambda one: one.moved > 0, "shard-0", "shard-1")
+        assert played.fenced == ["shard-1"]
+        assert step.shares == {"shard-0": tuple(sorted(DEVICES))}
+        assert "shard-1" not in await played.records()
+        played.alive.add("shard-1")
+        await played.until(lambda one: len(one.shares) == 2, "shard-0", "shard-1")
+
+
+async def test_the_only_shard_is_ended_once_when_it_hangs_and_keeps_its_devices(
+    nats_client: Client,
+) -> None:
+    async with stage(nats_client, "shard-0") as played:
+        await played.until(all_alive, "shard-0")
+        played.alive.clear()
+        await played.until(lambda one: one.states["shard-0"] is State.DEAD, "shard-0")
+        await played.assigner.step(DEVICES, ["shard-0"])
+        step = await played.assigner.step(DEVICES, ["shard-0"])
+        assert played.fenced == ["shard-0"]
+        assert len(step.shares["shard-0"]) == len(DEVICES)
+
+
+async def test_a_shard_that_never_lets_go_holds_nobody_up_for_ever(
+    nats_client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with stage(nats_client, "shard-0") as played:
+        await played.until(all_alive, "shard-0")
+        played.slow.add("shard-0")
+        played.alive.add("shard-1")
+        await played.until(lambda one: len(one.shares) == 2, "shard-0", "shard-1")
+    assert "did not let devices go in time" in caplog.text
+
+
+async def test_a_record_changed_by_hand_or_unreadable_is_put_right(nats_client: Client) -> None:
+    js = nats_client.jetstream(timeout=5)  # pyright: ignore[reportUnknownMemberType] - as above
+    bucket = await declare_bucket(js, ASSIGNMENTS_BUCKET, 1 << 20)
+    record = Assignment(tenant=NORTH, shard="shard-9", revision=5, devices=tuple(DEVICES))
+    await bucket.put(record.key(), record.model_dump_json().encode())
+    await bucket.put(f"{NORTH}.shard-0", b"{")
+    async with stage(nats_client, "shard-0") as played:
+        await played.until(all_alive, "shard-0")
+        assert set(await played.records()) == {"shard-0"}
+        assert (await played.records())["shard-0"].devices == tuple(sorted(DEVICES))
