@@ -21,6 +21,7 @@ SERVICES: Final = (
     Service("firmware-checker", "fleet_firmware"),
     Service("sse-gateway", "fleet_gateway", metrics_module="telemetry"),
     Service("simulator", "fleet_simulator"),
+    Service("local runner", "fleet_cli"),
 )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fleet_cli.metrics import RunnerMetrics
 from fleet_common.metrics import MetricSet
 from fleet_firmware.metrics import FirmwareMetrics
 from fleet_gateway.telemetry import GatewayMetrics
@@ -38,6 +39,7 @@ SETS = {
     "firmware": FirmwareMetrics,
     "gateway": GatewayMetrics,
     "simulator": simulator_metrics,
+    "runner": RunnerMetrics,
 }
 services = pytest.mark.parametrize("service", SETS)
 

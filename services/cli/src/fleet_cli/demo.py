@@ -17,23 +17,32 @@ from fleet_cli.account_reader import StreamMark, mark_stream
 from fleet_cli.closing import Closing, RunRecord
 from fleet_cli.console import RunConsole
 from fleet_cli.database import Position, read_model
+from fleet_cli.environment import RUNNER
 from fleet_cli.figures import FigureReader, Figures
 from fleet_cli.fleets import active_devices, missing_secrets
 from fleet_cli.folder import DataFolder, Running
 from fleet_cli.foundation import Foundation, lay_foundation
 from fleet_cli.measure import measure_kinds
+from fleet_cli.metrics import RunnerMetrics
 from fleet_cli.options import DemoOptions
 from fleet_cli.plan_apply import PlanApplier
+from fleet_cli.ports import LOOPBACK
 from fleet_cli.restarts import RestartPolicy
 from fleet_cli.services import reader_specs
 from fleet_cli.shards import Shards
 from fleet_cli.sse_client import SseClient
 from fleet_cli.status import Moment, count_devices, rates, status_line
+from fleet_cli.stream_watch import LOOK_SECONDS, StreamWatch
 from fleet_cli.summary import Summary
 from fleet_cli.supervisor import Supervisor
+from fleet_cli.trims import TrimAnnouncer
+from fleet_common.admin import serve_admin
 from fleet_common.broker import close
-from fleet_common.errors import ConfigurationError, TransientError
+from fleet_common.errors import ConfigurationError, FleetError, TransientError
 from fleet_common.fleet_spec import RouterFleet
+from fleet_common.health import Health
+from fleet_common.planning import check_server_version
+from fleet_common.settings import AdminSection
 from fleet_contracts.subjects import TenantId
 
 _log = logging.getLogger(__name__)
@@ -96,7 +105,14 @@ class Demo:
         self._fleets = foundation.source.load()
         for line in missing_secrets(self._fleets, foundation.source.credentials_directory):
             self._console.warn(line)
-        applier = PlanApplier(foundation.js, self._options.budget_bytes)
+        version = foundation.client.connected_server_version
+        check_server_version(f"{version.major}.{version.minor}.{version.patch}")
+        metrics = RunnerMetrics()
+        announcer = TrimAnnouncer(foundation.js, metrics)
+        applier = PlanApplier(
+            foundation.js, self._options.budget_bytes, metrics=metrics, announcer=announcer
+        )
+        watch = StreamWatch(foundation.js, applier, announcer, metrics)
         self._say_all((await applier.apply(self._fleets)).notes)
         figures = FigureReader(foundation.js, foundation.wiring.postgres.url)
         await self._mark(foundation, self._tenants())
@@ -108,9 +124,14 @@ class Demo:
         await shards.reconcile(self._fleets)
         sse = SseClient(f"{foundation.page_url}api/v1/events")
         self._announce(foundation)
-        background = [
-            asyncio.create_task(sse.run(), name="event stream"),
+        planning = [
             asyncio.create_task(self._reapply(foundation, applier), name="re-apply"),
+            asyncio.create_task(self._watch_streams(watch), name="stream watch"),
+        ]
+        background = [
+            *planning,
+            asyncio.create_task(sse.run(), name="event stream"),
+            asyncio.create_task(self._serve_metrics(foundation, metrics), name="metrics"),
             asyncio.create_task(shards.follow(lambda: self._fleets), name="shards"),
         ]
         if not self._options.simulated:
@@ -122,6 +143,8 @@ class Demo:
         try:
             await self._watch(shards, figures, background)
             self._console.end_status()
+            # They publish too: the streams have to fall quiet.
+            await _cancel(planning)
             record = RunRecord(
                 fleets=self._fleets,
                 marks=self._marks,
@@ -135,9 +158,7 @@ class Demo:
             )
             return await closing.close(record)
         finally:
-            for task in background:
-                task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
+            await _cancel(background)
             await figures.close()
 
     async def _watch(
@@ -206,6 +227,31 @@ class Demo:
                 self._console.warn(f"the plan could not be re-applied: {error}")
             else:
                 self._say_all(applied.notes)
+
+    async def _watch_streams(self, watch: StreamWatch) -> None:
+        """Every few seconds: streams as planned, losses foretold and said."""
+        trouble: str | None = None
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                notes = await watch.look()
+            except (FleetError, NatsError, OSError) as error:
+                now = str(error) or type(error).__name__
+                if now != trouble:
+                    self._console.warn(f"the streams could not be looked at: {now}")
+                trouble = now
+            else:
+                trouble = None
+                for line in notes:
+                    self._console.warn(line)
+
+    async def _serve_metrics(self, foundation: Foundation, metrics: RunnerMetrics) -> None:
+        port = foundation.wiring.admin_ports[RUNNER]
+        health = Health()
+        health.set_ready(ready=True)
+        await serve_admin(
+            AdminSection(host=LOOPBACK, port=port), health, metrics.registry, self._stop
+        )
 
     async def _follow_edits(
         self, foundation: Foundation, applier: PlanApplier, shards: Shards
@@ -279,6 +325,12 @@ class Demo:
 
     def _tenants(self) -> list[TenantId]:
         return [fleet.tenant for fleet in self._fleets]
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _raise_failures(tasks: Sequence[asyncio.Task[None]]) -> None:

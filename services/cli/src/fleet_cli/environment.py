@@ -14,6 +14,8 @@ WRITER: Final = "writer"
 GATEWAY: Final = "gateway"
 FIRMWARE: Final = "firmware"
 SIMULATOR: Final = "simulator"
+RUNNER: Final = "runner"
+"""The local runner itself; it serves metrics like the others."""
 FIRST_SHARD: Final = shard_names(1)[0]
 """A tenant's only one unless more are asked for."""
 

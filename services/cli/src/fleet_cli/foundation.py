@@ -9,7 +9,7 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 from pydantic import SecretStr
 
-from fleet_cli.environment import FIRMWARE, GATEWAY, SIMULATOR, WRITER, Wiring, poller_name
+from fleet_cli.environment import FIRMWARE, GATEWAY, RUNNER, SIMULATOR, WRITER, Wiring, poller_name
 from fleet_cli.fleets import FleetSource
 from fleet_cli.folder import DataFolder, Kept, load_kept, write_kept
 from fleet_cli.log_lines import readable_end
@@ -113,7 +113,7 @@ async def lay_foundation(
         options.database_through,
     )
     page_port = ports.give(_PAGE, options.page_port)
-    admin_ports = {name: ports.give(name) for name in (WRITER, GATEWAY, FIRMWARE)}
+    admin_ports = {name: ports.give(name) for name in (WRITER, GATEWAY, FIRMWARE, RUNNER)}
     simulator = _simulator_plan(options, folder, ports) if options.simulated else None
     ports.keep()
     async with asyncio.TaskGroup() as tasks:

@@ -1,25 +1,38 @@
 """The operator's part on a laptop: streams and inventory follow the fleets."""
 
+import asyncio
 import logging
+import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from typing import Final
 
 from nats.js import JetStreamContext
-from nats.js.api import StreamConfig, StreamInfo
+from nats.js.api import StorageType, StreamConfig, StreamInfo
 from nats.js.errors import APIError, NotFoundError
 from nats.js.kv import KeyValue
 
+from fleet_cli.live_streams import StoredPositions, consumers_of, live_state, stream_infos
+from fleet_cli.metrics import RunnerMetrics
+from fleet_cli.trims import TrimAnnouncer, trim_by_shrinking
 from fleet_common.broker import declare_bucket, declare_stream, stream_config
 from fleet_common.errors import ConfigurationError
 from fleet_common.fleet_spec import RouterFleet
 from fleet_common.inventory import device_records, replace_all
 from fleet_common.planning import (
     FLOOR_BYTES,
+    AccountLimits,
+    ExistingStream,
     PlanningError,
     PlanRequest,
+    Reservation,
     Sizes,
     StreamPlan,
+    StreamState,
+    account_budget,
+    check_subjects,
+    estimate_trim,
     plan_streams,
     single_budget,
 )
@@ -30,6 +43,7 @@ from fleet_contracts.streams import (
     INVENTORY_BUCKET,
     INVENTORY_BUCKET_MAX_BYTES,
     StreamDefinition,
+    StreamStorage,
 )
 from fleet_contracts.subjects import TenantId, stream_name
 
@@ -44,16 +58,34 @@ class Applied:
 
     plans: tuple[StreamPlan, ...]
     notes: tuple[str, ...]
+    infos: Mapping[str, StreamInfo] = field(default_factory=dict[str, StreamInfo])
+    """All streams of the account by name, as they were looked at."""
 
 
 class PlanApplier:
-    """Brings the broker to what the fleets ask for; called at the start and on a timer."""
+    """Brings the broker to what the fleets ask for.
 
-    def __init__(self, js: JetStreamContext, budget_bytes: int) -> None:
+    `apply` plans anew; `correct` keeps what was planned last. Both may be called at any time,
+    and what they find is brought to what it should be, whatever happened in between.
+    """
+
+    def __init__(
+        self,
+        js: JetStreamContext,
+        budget_bytes: int,
+        *,
+        metrics: RunnerMetrics | None = None,
+        announcer: TrimAnnouncer | None = None,
+    ) -> None:
         self._js = js
         self._budget_bytes = budget_bytes
+        self._metrics = metrics or RunnerMetrics()
+        self._announcer = announcer or TrimAnnouncer(js, self._metrics)
         self._buckets: tuple[KeyValue, KeyValue] | None = None
-        self._planned: dict[str, int] = {}
+        self._plans: dict[str, StreamPlan] = {}
+        """By stream, what it was declared from last."""
+        self._positions = StoredPositions()
+        self._lock = asyncio.Lock()
 
     async def apply(
         self, fleets: Sequence[RouterFleet], measured: Mapping[TenantId, Sizes] | None = None
@@ -61,26 +93,75 @@ class PlanApplier:
         """Streams sized to the fleets, their devices in the inventory; both buckets exist.
 
         Streams of tenants that are in no fleet keep their messages and give back the room
-        they do not use. Raises ConfigurationError when the budget is too small, nats errors
-        when the broker is away.
+        they do not use. Raises ConfigurationError when the budget is too small or the broker
+        will not do (the message names the figures), nats errors when the broker is away.
         """
+        async with self._lock:
+            try:
+                applied = await self._apply(fleets, measured or {})
+            except Exception:
+                self._metrics.plans.labels("failed").inc()
+                raise
+            self._metrics.plans.labels("applied").inc()
+            return applied
+
+    async def correct(self) -> Applied:
+        """What someone else changed or deleted is as planned again. Raises as `apply` does."""
+        async with self._lock:
+            infos = await stream_infos(self._js)
+            notes: list[str] = []
+            for name, one in list(self._plans.items()):
+                notes += await self._declare(one, infos.get(name))
+            if notes:
+                infos = await stream_infos(self._js)
+            return Applied(tuple(self._plans.values()), tuple(notes), infos)
+
+    async def _apply(
+        self, fleets: Sequence[RouterFleet], measured: Mapping[TenantId, Sizes]
+    ) -> Applied:
         wanted = {stream_name(fleet.tenant) for fleet in fleets}
-        existing = {
-            info.config.name: info
-            for info in await self._js.streams_info()
-            if info.config.name is not None and info.config.name.startswith(_PREFIX)
-        }
+        infos = await stream_infos(self._js)
+        existing = {name: info for name, info in infos.items() if name.startswith(_PREFIX)}
         left = [info for name, info in existing.items() if name not in wanted]
         notes = [note for info in left if (note := await self._shrink_unused(info)) is not None]
+        plans = await self._plan(fleets, measured, infos, left)
+        check_subjects(
+            [one.definition for one in plans],
+            [
+                ExistingStream(name, tuple(info.config.subjects or ()))
+                for name, info in infos.items()
+            ],
+        )
+        self._plans = {name: one for name, one in self._plans.items() if name in wanted}
+        # Streams that shrink go first: what they give back is what the others get.
+        ordered = sorted(plans, key=lambda one: one.max_bytes - _limit(existing, one.definition))
+        for one in ordered:
+            notes += await self._declare(one, existing.get(one.definition.name))
+        await self._record(fleets, [_tenant(info) for info in left])
+        return Applied(tuple(plans), tuple(notes), infos)
+
+    async def _plan(
+        self,
+        fleets: Sequence[RouterFleet],
+        measured: Mapping[TenantId, Sizes],
+        infos: Mapping[str, StreamInfo],
+        left: Sequence[StreamInfo],
+    ) -> list[StreamPlan]:
         reserved = sum(_least_bytes(info) for info in left)
         try:
-            plans = plan_streams(
+            return plan_streams(
                 PlanRequest(
                     fleets=fleets,
-                    budget=single_budget(self._budget_bytes - reserved),
-                    measured=measured or {},
-                    previous=self._previous(fleets, existing),
-                )
+                    budget=account_budget(
+                        await self._limits(),
+                        _reservations(infos, {stream_name(fleet.tenant) for fleet in fleets}),
+                        single_budget(self._budget_bytes - reserved),
+                    ),
+                    measured=measured,
+                    streams=await self._streams(fleets, infos),
+                    previous=self._previous(fleets, infos),
+                ),
+                time.time(),
             )
         except PlanningError as error:
             raise ConfigurationError(
@@ -88,12 +169,22 @@ class PlanApplier:
                 f"hold {format_size(reserved)}: {error}. Give a larger --budget or another "
                 "--data-dir"
             ) from error
-        # Streams that shrink go first: what they give back is what the others get.
-        ordered = sorted(plans, key=lambda one: one.max_bytes - _limit(existing, one.definition))
-        for one in ordered:
-            notes += await self._declare(one, existing.get(one.definition.name))
-        await self._record(fleets, [_tenant(info) for info in left])
-        return Applied(tuple(plans), tuple(notes))
+
+    async def _limits(self) -> AccountLimits:
+        limits = (await self._js.account_info()).limits
+        file, memory = limits.max_storage, limits.max_memory
+        return AccountLimits(file if file > 0 else None, memory if memory > 0 else None)
+
+    async def _streams(
+        self, fleets: Sequence[RouterFleet], infos: Mapping[str, StreamInfo]
+    ) -> dict[TenantId, StreamState]:
+        states: dict[TenantId, StreamState] = {}
+        for fleet in fleets:
+            name = stream_name(fleet.tenant)
+            if name in infos:
+                stored = self._positions.judge(infos[name], await consumers_of(self._js, name))
+                states[fleet.tenant] = await live_state(self._js, infos[name], stored.slowest)
+        return states
 
     def _previous(
         self, fleets: Sequence[RouterFleet], existing: Mapping[str, StreamInfo]
@@ -103,27 +194,54 @@ class PlanApplier:
         for fleet in fleets:
             name = stream_name(fleet.tenant)
             live = existing[name].config.max_bytes if name in existing else None
-            size = self._planned.get(name, live)
+            planned = self._plans.get(name)
+            size = live if planned is None else planned.max_bytes
             if size is not None and size > 0:
                 previous[fleet.tenant] = size
         return previous
 
     async def _declare(self, one: StreamPlan, before: StreamInfo | None) -> list[str]:
+        """The stream as planned; lines that say what was done, and what was dropped by it."""
         definition = one.definition
-        planned_before = self._planned.get(definition.name)
-        self._planned[definition.name] = definition.max_bytes
-        if before is not None:
-            differing = differences(before.config, stream_config(definition))
-            if not differing:
-                return []
+        planned_before = self._plans.get(definition.name)
+        changes = before is None or differences(before.config, stream_config(definition))
+        drifted = planned_before is not None and (
+            before is None or differences(before.config, stream_config(planned_before.definition))
+        )
+        notes: list[str] = []
+        if changes:
+            notes = await self._bring(one, before)
+            if drifted:
+                self._metrics.drift.labels(one.tenant).inc()
+            notes.insert(0, _describe(one, before, drifted=bool(drifted)))
+        self._plans[definition.name] = one
+        return notes
+
+    async def _bring(self, one: StreamPlan, before: StreamInfo | None) -> list[str]:
+        """Declare it; what a smaller limit drops is foretold, and announced when it has gone."""
+        name, notes = one.definition.name, list[str]()
+        state: StreamState | None = None
         try:
-            await declare_stream(self._js, definition)
+            if before is not None:
+                # As it is right now: what is dropped is counted from here.
+                now = await self._js.stream_info(name)
+                stored = self._positions.judge(now, await consumers_of(self._js, name))
+                state = await live_state(self._js, now, stored.slowest)
+                notes += _foretell(one, state)
+            after = await declare_stream(self._js, one.definition)
+        except NotFoundError:
+            # Deleted since it was listed: the next look makes it anew.
+            return notes
         except APIError as error:
             raise ConfigurationError(
-                f"stream {definition.name} ({format_size(definition.max_bytes)}): the broker "
-                f"refuses it: {error.description}. Another --data-dir begins anew"
+                f"stream {name} ({format_size(one.max_bytes)}): the broker refuses it: "
+                f"{error.description}. Another --data-dir begins anew"
             ) from error
-        return _describe(one, before, planned_before)
+        if state is not None:
+            trim = trim_by_shrinking(one.tenant, state, after, one.resulting_window_seconds)
+            if trim is not None:
+                notes.append(await self._announcer.announce(trim))
+        return notes
 
     async def _shrink_unused(self, info: StreamInfo) -> str | None:
         least = _least_bytes(info)
@@ -170,23 +288,62 @@ def differences(live: StreamConfig, wanted: StreamConfig) -> dict[str, tuple[obj
     return {name: (a, b) for name, (a, b) in pairs.items() if a != b}
 
 
-def _describe(one: StreamPlan, before: StreamInfo | None, planned_before: int | None) -> list[str]:
+def _foretell(one: StreamPlan, state: StreamState) -> list[str]:
+    """A line before messages go that a consumer has not stored."""
+    trim = estimate_trim(state, one.max_bytes)
+    if not trim.unstored_messages:
+        return []
+    _log.warning(
+        "the plan drops messages that a consumer has not stored",
+        extra={
+            "tenant": one.tenant,
+            "unstored_messages": trim.unstored_messages,
+            "unstored_bytes": trim.unstored_bytes,
+            "max_bytes": one.max_bytes,
+        },
+    )
+    return [
+        (
+            f"stream {one.definition.name}: {format_size(one.max_bytes)} drop about "
+            f"{trim.unstored_messages} messages ({format_size(trim.unstored_bytes)}) that a "
+            "consumer has not stored: the budget leaves no more"
+        )
+    ]
+
+
+def _describe(one: StreamPlan, before: StreamInfo | None, *, drifted: bool) -> str:
     name = one.definition.name
     size = format_size(one.max_bytes)
     window = format_duration(one.resulting_window_seconds)
-    if before is None:
+    if drifted:
+        what = "deleted" if before is None else "changed"
+        line = f"stream {name} was {what} by someone else; it is {size} again"
+    elif before is None:
         line = f"stream {name}: {size}, replay window {window}"
-    elif planned_before in {None, before.config.max_bytes}:
+    else:
         line = (
             f"stream {name}: {format_size(before.config.max_bytes or 0)} → {size}, "
             f"replay window {window}"
         )
-    else:
-        line = f"stream {name} was changed by someone else; it is {size} again"
     if one.shortened:
         wanted = format_duration(one.wanted_window_seconds)
         line += f" (wanted {wanted}; the budget allows no more)"
-    return [line]
+    return line
+
+
+def _reservations(infos: Mapping[str, StreamInfo], ours: AbstractSet[str]) -> list[Reservation]:
+    """What other streams of the account may take; without a limit, what they hold."""
+    return [
+        Reservation(
+            name,
+            StreamStorage.MEMORY
+            if info.config.storage == StorageType.MEMORY
+            else StreamStorage.FILE,
+            max(info.config.max_bytes or 0, info.state.bytes) * (info.config.num_replicas or 1),
+        )
+        for name, info in infos.items()
+        if name not in ours
+    ]
 
 
 def _least_bytes(info: StreamInfo) -> int:
@@ -201,13 +358,3 @@ def _limit(existing: Mapping[str, StreamInfo], definition: StreamDefinition) -> 
 
 def _tenant(info: StreamInfo) -> str:
     return (info.config.name or "").removeprefix(_PREFIX)
-
-
-async def stream_states(js: JetStreamContext, plans: Sequence[StreamPlan]) -> list[StreamInfo]:
-    """The streams as the broker has them, in the plans' order. Raises nats errors."""
-    try:
-        return [await js.stream_info(one.definition.name) for one in plans]
-    except NotFoundError as error:
-        raise ConfigurationError(
-            "a stream was deleted while the demo ran; it is declared anew within a minute"
-        ) from error

@@ -1,0 +1,184 @@
+"""Looks at the tenants' streams every few seconds: drift undone, losses foretold and announced."""
+
+import logging
+import time
+from collections import deque
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from nats.js import JetStreamContext
+from nats.js.api import StreamInfo
+
+from fleet_cli.live_streams import StoredPositions, consumers_of, live_state
+from fleet_cli.metrics import RunnerMetrics
+from fleet_cli.plan_apply import PlanApplier
+from fleet_cli.trims import Trim, TrimAnnouncer, trim_by_discarding
+from fleet_common.broker import created_at
+from fleet_common.planning import StreamPlan, StreamState, seconds_until_loss
+from fleet_common.units import format_duration
+from fleet_contracts.subjects import TenantId
+
+_log = logging.getLogger(__name__)
+
+LOOK_SECONDS: Final = 2.0
+_RATE_LOOKS: Final = 15
+_ANNOUNCE_SECONDS: Final = 30.0
+"""A stream that loses all the time says so this often, each time with all that went since."""
+_LEVELS: Final = (0.5, 0.9)
+"""Warned when so much of the stream's bytes, or of its age, is not stored."""
+
+
+@dataclass(slots=True)
+class _Watched:
+    """What is remembered of one stream between looks."""
+
+    created: str
+    before: StreamState | None = None
+    rates: deque[tuple[float, int]] = field(
+        default_factory=lambda: deque[tuple[float, int]](maxlen=_RATE_LOOKS)
+    )
+    level: int = 0
+    losing: Trim | None = None
+    announced_at: float | None = None
+
+
+class StreamWatch:
+    """One a run. `look` is called every LOOK_SECONDS."""
+
+    def __init__(
+        self,
+        js: JetStreamContext,
+        applier: PlanApplier,
+        announcer: TrimAnnouncer,
+        metrics: RunnerMetrics,
+    ) -> None:
+        self._js = js
+        self._applier = applier
+        self._announcer = announcer
+        self._metrics = metrics
+        self._positions = StoredPositions()
+        self._watched: dict[TenantId, _Watched] = {}
+
+    async def look(self) -> list[str]:
+        """Correct what was changed by hand, measure, warn; lines for a person.
+
+        Raises nats errors when the broker is away, ConfigurationError when it refuses a stream.
+        """
+        corrected = await self._applier.correct()
+        notes = list(corrected.notes)
+        for plan in corrected.plans:
+            info = corrected.infos.get(plan.definition.name)
+            if info is not None:
+                notes += await self._look_at(plan, info)
+        for tenant in self._watched.keys() - {plan.tenant for plan in corrected.plans}:
+            del self._watched[tenant]
+            self._metrics.forget(tenant)
+        await self._announcer.flush()
+        return notes
+
+    async def _look_at(self, plan: StreamPlan, info: StreamInfo) -> list[str]:
+        tenant, created = plan.tenant, created_at(info)
+        watched = self._watched.get(tenant)
+        if watched is None or watched.created != created:
+            watched = self._watched[tenant] = _Watched(created)
+        stored = self._positions.judge(info, await consumers_of(self._js, plan.definition.name))
+        state = await live_state(self._js, info, stored.slowest)
+        rate = _rate(watched, state)
+        until = seconds_until_loss(state, rate or plan.bytes_per_second, time.time())
+        self._measure(plan, state, until)
+        notes = _warn(watched, plan, state, until, stored.slowest_name)
+        by_writer = replace(state, stored_sequence=stored.writer)
+        if watched.before is not None:
+            lost = trim_by_discarding(
+                tenant, watched.before, by_writer, plan.resulting_window_seconds
+            )
+            watched.losing = _together(watched.losing, lost)
+        watched.before = by_writer
+        return notes + await self._announce(watched)
+
+    async def _announce(self, watched: _Watched) -> list[str]:
+        now = time.monotonic()
+        if watched.losing is None:
+            return []
+        if watched.announced_at is not None and now - watched.announced_at < _ANNOUNCE_SECONDS:
+            return []
+        lost, watched.losing, watched.announced_at = watched.losing, None, now
+        return [await self._announcer.announce(lost)]
+
+    def _measure(self, plan: StreamPlan, state: StreamState, until: float | None) -> None:
+        metrics, tenant = self._metrics, plan.tenant
+        metrics.stream_bytes.labels(tenant).set(state.bytes)
+        metrics.stream_limit.labels(tenant).set(state.max_bytes or 0)
+        metrics.window_wanted.labels(tenant).set(plan.wanted_window_seconds)
+        metrics.window_planned.labels(tenant).set(plan.resulting_window_seconds)
+        metrics.unstored.labels(tenant).set(state.unstored_messages)
+        if until is None:
+            metrics.until_loss.remove_by_labels({"tenant": tenant})
+        else:
+            metrics.until_loss.labels(tenant).set(until)
+
+
+def _rate(watched: _Watched, state: StreamState) -> float:
+    """Bytes a second over the last looks; 0 while it is not known."""
+    watched.rates.append((time.monotonic(), state.last_sequence))
+    (began, first), (now, last) = watched.rates[0], watched.rates[-1]
+    if now <= began or not state.messages:
+        return 0.0
+    return max(0, last - first) / (now - began) * state.bytes / state.messages
+
+
+def _warn(
+    watched: _Watched,
+    plan: StreamPlan,
+    state: StreamState,
+    until: float | None,
+    consumer: str | None,
+) -> list[str]:
+    """A line when the part of the stream that is not stored passes a level, or has shrunk again."""
+    level = _level(state)
+    if level == watched.level:
+        return []
+    rose, watched.level = level > watched.level, level
+    if not rose:
+        return [f"stream of {plan.tenant}: {consumer} is catching up"] if level == 0 else []
+    when = "now" if not until else f"in {format_duration(max(1.0, round(until)))}"
+    _log.warning(
+        "a consumer is behind; events will be dropped before it has stored them",
+        extra={
+            "tenant": plan.tenant,
+            "consumer": consumer,
+            "unstored_messages": state.unstored_messages,
+            "unstored_bytes": state.unstored_bytes,
+            "seconds_until_loss": until,
+        },
+    )
+    return [
+        (
+            f"stream of {plan.tenant}: {consumer} has not stored {state.unstored_messages} "
+            f"messages; it begins to lose events {when}"
+        )
+    ]
+
+
+def _level(state: StreamState) -> int:
+    oldest = state.oldest_unstored_time
+    age = 0.0 if oldest is None else time.time() - oldest
+    part = max(
+        state.unstored_bytes / state.max_bytes if state.max_bytes else 0.0,
+        age / state.max_age_seconds if state.max_age_seconds else 0.0,
+    )
+    return sum(part >= level for level in _LEVELS)
+
+
+def _together(one: Trim | None, other: Trim | None) -> Trim | None:
+    """Two losses of one stream as one; the later one is `other`."""
+    if one is None or other is None:
+        return one or other
+    return replace(
+        one,
+        to_sequence=other.to_sequence,
+        messages=one.messages + other.messages,
+        bytes=one.bytes + other.bytes,
+        unstored=one.unstored + other.unstored,
+        to_time=other.to_time,
+    )

@@ -1,0 +1,199 @@
+"""What streams drop, said on the streams themselves, in the log and as metrics."""
+
+import logging
+import time
+from collections import deque
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+from nats.js.api import StreamInfo
+
+from fleet_cli.metrics import RunnerMetrics
+from fleet_common.planning import StreamState
+from fleet_common.units import format_duration, format_size
+from fleet_contracts.codec import encode
+from fleet_contracts.gen.fleet.v1.events_pb2 import (
+    TRIM_CAUSE_DISCARDED_UNSTORED,
+    TRIM_CAUSE_SHRUNK,
+    Event,
+    TrimCause,
+)
+from fleet_contracts.gen.fleet.v1.events_pb2 import Trim as TrimBody
+from fleet_contracts.subjects import STREAM_DEVICE, EventSubject, Kind, TenantId, message_id
+
+_log = logging.getLogger(__name__)
+
+_MOST_WAITING: Final = 64
+CAUSES: Final = {
+    TRIM_CAUSE_SHRUNK: "shrunk",
+    TRIM_CAUSE_DISCARDED_UNSTORED: "discarded_unstored",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Trim:
+    """Messages that a stream dropped, oldest first. Times are Unix seconds, estimated inside."""
+
+    tenant: TenantId
+    cause: TrimCause
+    from_sequence: int
+    to_sequence: int
+    messages: int
+    bytes: int
+    unstored: int
+    from_time: float | None
+    to_time: float | None
+    max_bytes_before: int
+    max_bytes: int
+    window_seconds: float
+
+    def __str__(self) -> str:
+        why = (
+            f"its limit went from {format_size(self.max_bytes_before)} to "
+            f"{format_size(self.max_bytes)}"
+            if self.cause == TRIM_CAUSE_SHRUNK
+            else f"it is full at {format_size(self.max_bytes)} and the metrics-writer is behind"
+        )
+        stored = f"{self.unstored} of them not stored" if self.unstored else "all of them stored"
+        return (
+            f"stream of {self.tenant} dropped {self.messages} messages ({format_size(self.bytes)}, "
+            f"sequences {self.from_sequence} to {self.to_sequence}, published "
+            f"{_moment(self.from_time)} to {_moment(self.to_time)}), {stored}: {why}; "
+            f"replay window now {format_duration(max(1.0, self.window_seconds))}"
+        )
+
+    def event(self, slot_ms: int) -> Event:
+        """As it goes on the stream."""
+        body = TrimBody(
+            cause=self.cause,
+            from_sequence=self.from_sequence,
+            to_sequence=self.to_sequence,
+            dropped_messages=self.messages,
+            dropped_bytes=self.bytes,
+            unstored_messages=self.unstored,
+            from_unix_ms=None if self.from_time is None else round(self.from_time * 1000),
+            to_unix_ms=None if self.to_time is None else round(self.to_time * 1000),
+            max_bytes_before=self.max_bytes_before,
+            max_bytes=self.max_bytes,
+            window_seconds=round(self.window_seconds),
+        )
+        return Event(slot_unix_ms=slot_ms, trim=body)
+
+
+def trim_by_shrinking(
+    tenant: TenantId, before: StreamState, after: StreamInfo, window_seconds: float
+) -> Trim | None:
+    """What a smaller limit dropped: the stream just before, and as the broker answered."""
+    state = after.state
+    if state.first_seq <= before.first_sequence or not before.messages:
+        return None
+    arrived = max(0, state.last_seq - before.last_sequence)
+    messages = before.messages + arrived - state.messages
+    dropped = before.bytes + arrived * before.bytes // before.messages - state.bytes
+    if messages <= 0:
+        return None
+    last = state.first_seq - 1
+    stored = before.stored_sequence
+    return Trim(
+        tenant=tenant,
+        cause=TRIM_CAUSE_SHRUNK,
+        from_sequence=before.first_sequence,
+        to_sequence=last,
+        messages=messages,
+        bytes=max(0, dropped),
+        unstored=0 if stored is None else max(0, last - max(stored, before.first_sequence - 1)),
+        from_time=before.first_time,
+        to_time=before.time_at(last),
+        max_bytes_before=before.max_bytes or 0,
+        max_bytes=after.config.max_bytes or 0,
+        window_seconds=window_seconds,
+    )
+
+
+def trim_by_discarding(
+    tenant: TenantId, before: StreamState, now: StreamState, window_seconds: float
+) -> Trim | None:
+    """What a full (or aged) stream dropped between two looks before the writer stored it."""
+    if now.stored_sequence is None or not before.messages:
+        return None
+    first = max(before.first_sequence, now.stored_sequence + 1)
+    last = now.first_sequence - 1
+    if first > last:
+        return None
+    return Trim(
+        tenant=tenant,
+        cause=TRIM_CAUSE_DISCARDED_UNSTORED,
+        from_sequence=first,
+        to_sequence=last,
+        messages=last - first + 1,
+        bytes=(last - first + 1) * before.bytes // before.messages,
+        unstored=last - first + 1,
+        from_time=before.time_at(first),
+        to_time=before.time_at(last),
+        max_bytes_before=now.max_bytes or 0,
+        max_bytes=now.max_bytes or 0,
+        window_seconds=window_seconds,
+    )
+
+
+class TrimAnnouncer:
+    """Says each trim once; what the broker did not take is tried again with `flush`."""
+
+    def __init__(self, js: JetStreamContext, metrics: RunnerMetrics) -> None:
+        self._js = js
+        self._metrics = metrics
+        self._waiting: deque[tuple[TenantId, Event]] = deque(maxlen=_MOST_WAITING)
+        self._last_ms: dict[TenantId, int] = {}
+
+    async def announce(self, trim: Trim) -> str:
+        """The line for a person; the event is on the stream, or waits."""
+        cause = CAUSES.get(trim.cause, "unknown")
+        _log.warning(
+            "stream trimmed",
+            extra={
+                "tenant": trim.tenant,
+                "cause": cause,
+                "from_sequence": trim.from_sequence,
+                "to_sequence": trim.to_sequence,
+                "messages": trim.messages,
+                "bytes": trim.bytes,
+                "unstored_messages": trim.unstored,
+                "from_time": _moment(trim.from_time),
+                "to_time": _moment(trim.to_time),
+            },
+        )
+        self._metrics.trims.labels(trim.tenant, cause).inc()
+        self._metrics.trimmed_messages.labels(trim.tenant, cause).inc(trim.messages)
+        self._metrics.trimmed_bytes.labels(trim.tenant, cause).inc(trim.bytes)
+        self._metrics.trimmed_unstored.labels(trim.tenant).inc(trim.unstored)
+        # The slot is the event's identity: two of a tenant never share one.
+        slot = max(round(time.time() * 1000), self._last_ms.get(trim.tenant, 0) + 1)
+        self._last_ms[trim.tenant] = slot
+        self._waiting.append((trim.tenant, trim.event(slot)))
+        await self.flush()
+        return str(trim)
+
+    async def flush(self) -> None:
+        """Publish what waits, oldest first, until the broker refuses one."""
+        while self._waiting:
+            tenant, event = self._waiting[0]
+            subject = EventSubject(tenant, STREAM_DEVICE, Kind.TRIM)
+            identity = message_id(STREAM_DEVICE, Kind.TRIM, event.slot_unix_ms)
+            try:
+                await self._js.publish(  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+                    str(subject), encode(event), headers={"Nats-Msg-Id": identity}
+                )
+            except (NatsError, TimeoutError) as error:
+                _log.warning(
+                    "a trim could not be announced on its stream yet",
+                    extra={"tenant": tenant, "reason": str(error) or type(error).__name__},
+                )
+                return
+            self._waiting.popleft()
+
+
+def _moment(at: float | None) -> str:
+    return "unknown" if at is None else datetime.fromtimestamp(at, UTC).isoformat(" ", "seconds")

@@ -1,0 +1,255 @@
+"""Streams follow the plan live: drift undone, trims announced, losses foretold; a real broker."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import nats
+import pytest
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from nats.js.api import AckPolicy, ConsumerConfig, StreamConfig
+
+from fleet_cli.folder import load_kept
+from fleet_cli.live_streams import WRITER_CONSUMER
+from fleet_cli.metrics import RunnerMetrics
+from fleet_cli.plan_apply import PlanApplier, differences
+from fleet_cli.scrape import parse_metrics
+from fleet_cli.stream_watch import StreamWatch
+from fleet_cli.trims import TrimAnnouncer
+from fleet_common.broker import stream_config
+from fleet_common.errors import ConfigurationError
+from fleet_common.fleet_spec import RouterFleet, parse_fleet
+from fleet_contracts.codec import decode
+from fleet_contracts.gen.fleet.v1.events_pb2 import (
+    TRIM_CAUSE_DISCARDED_UNSTORED,
+    TRIM_CAUSE_SHRUNK,
+    Trim,
+)
+from support.demo import demo
+from support.waiting import eventually
+
+MIB = 1024**2
+PAYLOAD = b"x" * 1000
+STREAM = "FLEET_north"
+
+
+class Runner:
+    """The part of the local runner that keeps the streams."""
+
+    def __init__(self, js: JetStreamContext, budget_bytes: int) -> None:
+        self.js = js
+        self.metrics = RunnerMetrics()
+        announcer = TrimAnnouncer(js, self.metrics)
+        self.applier = PlanApplier(js, budget_bytes, metrics=self.metrics, announcer=announcer)
+        self.watch = StreamWatch(js, self.applier, announcer, self.metrics)
+
+    def value(self, name: str, **labels: str) -> float | None:
+        return self.metrics.registry.get_sample_value(name, labels)
+
+    async def fill(self, count: int) -> None:
+        for chunk in itertools.batched(range(count), 500):
+            await asyncio.gather(
+                *(self.js.publish("fleet.north.a.status", PAYLOAD, timeout=20) for _ in chunk)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+            )
+
+    async def writer(self) -> JetStreamContext.PullSubscription:
+        config = ConsumerConfig(ack_policy=AckPolicy.EXPLICIT, max_ack_pending=100_000)
+        return await self.js.pull_subscribe(  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+            "fleet.north.>", durable=WRITER_CONSUMER, stream=STREAM, config=config
+        )
+
+    async def trims(self) -> list[Trim]:
+        state = (
+            await self.js.stream_info(STREAM, subjects_filter="fleet.north.routerfleet.trim")
+        ).state
+        found: list[Trim] = []
+        at = 1
+        for _ in range((state.subjects or {}).get("fleet.north.routerfleet.trim", 0)):
+            message = await self.js.get_msg(
+                STREAM, seq=at, next=True, subject="fleet.north.routerfleet.trim"
+            )
+            assert message.seq is not None
+            at = message.seq + 1
+            found.append(decode(message.subject or "", message.data or b"").event.trim)
+        return found
+
+
+@pytest.fixture
+def js(nats_client: Client) -> JetStreamContext:
+    return nats_client.jetstream(timeout=10)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+
+
+def fleet(tenant: str = "north", devices: int = 200, interval: str = "1s") -> RouterFleet:
+    document = {
+        "apiVersion": "routerfleet.io/v1alpha1",
+        "kind": "RouterFleet",
+        "metadata": {"name": tenant},
+        "spec": {
+            "credentials": {"secretRef": {"name": "routers"}},
+            "cadence": {"interval": interval},
+            "devices": [{"name": f"d{n}", "address": "192.0.2.1"} for n in range(devices)],
+        },
+    }
+    return parse_fleet(document, "test")
+
+
+async def drain(subscription: JetStreamContext.PullSubscription, count: int) -> None:
+    """Take and acknowledge so many."""
+    while count:
+        messages = await subscription.fetch(min(count, 1000), timeout=10)
+        await asyncio.gather(*(message.ack_sync(timeout=10) for message in messages))
+        count -= len(messages)
+
+
+async def test_what_someone_changes_or_deletes_is_put_right_at_the_next_look(
+    js: JetStreamContext,
+) -> None:
+    runner = Runner(js, 8 * MIB)
+    planned = (await runner.applier.apply([fleet()])).plans[0].definition
+    config = (await js.stream_info(STREAM)).config
+    config.max_bytes, config.max_age = 3 * MIB, 400.0
+    await js.update_stream(config)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+    (note,) = await runner.watch.look()
+    assert "changed by someone else" in note
+    assert differences((await js.stream_info(STREAM)).config, stream_config(planned)) == {}
+
+    await js.delete_stream(STREAM)
+    (note,) = await runner.watch.look()
+    assert "deleted by someone else" in note
+    assert differences((await js.stream_info(STREAM)).config, stream_config(planned)) == {}
+    assert runner.value("fleet_runner_drift_corrections_total", tenant="north") == 2
+    assert await runner.watch.look() == []
+    assert await runner.trims() == []
+
+
+async def test_a_smaller_plan_says_exactly_what_it_dropped(js: JetStreamContext) -> None:
+    runner = Runner(js, 8 * MIB)
+    await runner.applier.apply([fleet()])
+    await runner.fill(4000)
+    await drain(await runner.writer(), 4000)
+    before = (await js.stream_info(STREAM)).state
+
+    smaller = Runner(js, 2 * MIB)
+    notes = (await smaller.applier.apply([fleet()])).notes
+
+    assert any("dropped" in note and "all of them stored" in note for note in notes), notes
+    (trim,) = await smaller.trims()
+    after = (await js.stream_info(STREAM)).state
+    assert (trim.cause, trim.from_sequence, trim.unstored_messages) == (TRIM_CAUSE_SHRUNK, 1, 0)
+    # The announcement itself takes the place of the oldest message or two.
+    assert trim.to_sequence <= after.first_seq - 1 <= trim.to_sequence + 2
+    assert trim.dropped_messages == trim.to_sequence
+    assert trim.dropped_bytes == before.bytes * trim.dropped_messages // before.messages
+    assert (trim.max_bytes_before, trim.max_bytes) == (8 * MIB, 2 * MIB)
+    assert 0 < trim.from_unix_ms <= trim.to_unix_ms
+    labels = {"tenant": "north", "cause": "shrunk"}
+    assert smaller.value("fleet_runner_trimmed_messages_total", **labels) == trim.dropped_messages
+    assert smaller.value("fleet_runner_trimmed_unstored_messages_total", tenant="north") == 0
+
+
+async def test_a_stream_keeps_its_size_for_a_consumer_unless_the_budget_leaves_no_more(
+    js: JetStreamContext,
+) -> None:
+    big = fleet()
+    await Runner(js, 8 * MIB).applier.apply([big])
+    runner = Runner(js, 8 * MIB)
+    await runner.fill(4000)
+    await drain(await runner.writer(), 500)
+    # Fewer devices need less, but 3,500 messages are not stored yet.
+    (plan,) = (await runner.applier.apply([fleet(devices=1, interval="1h")])).plans
+    assert plan.max_bytes == 8 * MIB
+    assert "has yet to store" in plan.sentence
+    # A budget of 2 MiB cannot hold them: that is said before they go, and when they have gone.
+    forced = Runner(js, 2 * MIB)
+    notes = (await forced.applier.apply([big])).notes
+    foretold = next(n for n, note in enumerate(notes) if "has not stored" in note)
+    dropped = next(n for n, note in enumerate(notes) if "dropped" in note)
+    assert foretold < dropped
+    (trim,) = await forced.trims()
+    assert trim.unstored_messages == trim.to_sequence - 500
+
+
+async def test_a_stopped_writer_is_warned_of_and_what_it_misses_is_announced(
+    js: JetStreamContext,
+) -> None:
+    runner = Runner(js, 2 * MIB)
+    await runner.applier.apply([fleet()])
+    await drain_none(await runner.writer())
+    await runner.fill(500)
+    assert await runner.watch.look() == []
+    healthy = runner.value("fleet_runner_until_loss_seconds", tenant="north")
+    await runner.fill(800)
+    (warning,) = await runner.watch.look()
+    assert f"{WRITER_CONSUMER} has not stored 1300 messages" in warning
+    nearer = runner.value("fleet_runner_until_loss_seconds", tenant="north")
+    assert healthy is not None
+    assert nearer is not None
+    assert 0 < nearer < healthy
+    await runner.fill(2000)
+    lines = await runner.watch.look()
+    (trim,) = await runner.trims()
+    first = (await js.stream_info(STREAM)).state.first_seq
+    assert (trim.cause, trim.from_sequence) == (TRIM_CAUSE_DISCARDED_UNSTORED, 1)
+    assert trim.to_sequence <= first - 1 <= trim.to_sequence + 2
+    assert trim.unstored_messages == trim.dropped_messages == trim.to_sequence
+    assert any("dropped" in line for line in lines)
+    assert runner.value("fleet_runner_until_loss_seconds", tenant="north") == 0
+
+
+async def drain_none(subscription: JetStreamContext.PullSubscription) -> None:
+    """The consumer exists; it has taken nothing."""
+    assert (await subscription.consumer_info()).ack_floor is not None
+
+
+async def test_a_stream_of_someone_else_on_our_subjects_is_named(js: JetStreamContext) -> None:
+    theirs = StreamConfig(name="THEIRS", subjects=["fleet.north.*.status"], max_bytes=MIB)
+    await js.add_stream(theirs)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+    with pytest.raises(ConfigurationError, match=r"THEIRS listens to fleet\.north\.\*\.status"):
+        await Runner(js, 8 * MIB).applier.apply([fleet()])
+
+
+@asynccontextmanager
+async def streams_of(url: str, token: str) -> AsyncGenerator[JetStreamContext]:
+    client = await nats.connect(url, token=token)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+    try:
+        yield client.jetstream()  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+    finally:
+        await client.close()
+
+
+@pytest.mark.timeout(180)
+async def test_a_running_demo_puts_a_stream_right_and_shows_it_as_metrics(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    options = ("--devices", "4", "--tenants", "1", "--interval", "1s", "--json")
+    async with demo(folder, *options) as run:
+        running = await run.running()
+        port = load_kept(run.folder).ports["runner"]
+        async with streams_of(running.nats_url, running.nats_token) as js:
+            config = (await js.stream_info("FLEET_tenant-1")).config
+            planned, config.max_bytes = config.max_bytes, -1
+            await js.update_stream(config)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+
+            async def live() -> int | None:
+                return (await js.stream_info("FLEET_tenant-1")).config.max_bytes
+
+            await eventually(live, lambda size: size == planned, deadline_seconds=10)
+
+        async def series() -> dict[Any, float]:
+            async with httpx.AsyncClient() as client:
+                answer = await client.get(f"http://127.0.0.1:{port}/metrics", timeout=5)
+            return parse_metrics(answer.text)
+
+        tenant = (("tenant", "tenant-1"),)
+        shown = await eventually(
+            series, lambda found: ("fleet_runner_stream_bytes", tenant) in found
+        )
+        code, _ = await run.interrupt()
+    assert code == 0, run.progress()
+    assert "changed by someone else" in run.progress()
+    assert shown["fleet_runner_drift_corrections_total", tenant] == 1
+    assert shown["fleet_runner_stream_limit_bytes", tenant] == planned
