@@ -73,7 +73,12 @@ class Connection:
             yield
         except BaseException:
             # A connection that died has rolled back; the first error is the one to report.
-            with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            with contextlib.suppress(
+                asyncpg.PostgresError,
+                asyncpg.InterfaceError,
+                asyncpg.InternalClientError,
+                OSError,
+            ):
                 await transaction.rollback()
             raise
         with _our_errors():
@@ -96,7 +101,13 @@ class Connection:
         """Close politely within two seconds, else cut. Frees the session's advisory locks."""
         try:
             await self._raw.close(timeout=_CLOSE_SECONDS)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        except (
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            asyncpg.InternalClientError,
+            OSError,
+            TimeoutError,
+        ):
             self._raw.terminate()
 
 
@@ -165,6 +176,9 @@ def _our_errors() -> Generator[None]:
         asyncpg.PostgresConnectionError,
         asyncpg.OperatorInterventionError,
         asyncpg.InterfaceError,
+        # A connection that was lost in the middle of an operation ("cannot switch to state …"):
+        # no fault of the rows.
+        asyncpg.InternalClientError,
         OSError,
         TimeoutError,
     ) as error:
