@@ -59,7 +59,7 @@ class Strikes:
     async def _kill(self, component: str, kill: Kill) -> None:
         process = await self._find(component, kill.choice)
         if component == "postgres-backend":
-            await self._kill_backend(process, kill.choice)
+            await self._kill_backend(process, kill)
             return
         number = signal.SIGTERM if kill.gracefully else signal.SIGKILL
         if kill.gracefully and component == POSTGRES:
@@ -73,7 +73,7 @@ class Strikes:
         slowest = self.slowest_recovery.get(component, 0.0)
         self.slowest_recovery[component] = round(max(slowest, seconds), 1)
 
-    async def _kill_backend(self, postgres: StartedProcess, choice: float) -> None:
+    async def _kill_backend(self, postgres: StartedProcess, kill: Kill) -> None:
         """One of the server's children: it then ends the others and recovers by itself."""
 
         def kill_one() -> bool:
@@ -81,17 +81,18 @@ class Strikes:
                 if is_process(postgres.pid, postgres.started):
                     children = psutil.Process(postgres.pid).children()
                     if children:
-                        choose(children, choice).kill()
+                        child = choose(children, kill.choice)
+                        child.terminate() if kill.gracefully else child.kill()
                         return True
             return False
 
         # Another strike may have taken the server meanwhile: then this one comes too late.
         for _ in range(_TRIES):
             if kill_one():
-                self.killed["postgres-backend"] += 1
+                (self.restarted if kill.gracefully else self.killed)["postgres-backend"] += 1
                 break
             await asyncio.sleep(_TRY_SECONDS)
-            postgres = await self._find(POSTGRES, choice)
+            postgres = await self._find(POSTGRES, kill.choice)
         await self._answers(POSTGRES)
 
     async def _find(self, component: str, choice: float) -> StartedProcess:
