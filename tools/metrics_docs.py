@@ -21,6 +21,9 @@ _INTRODUCTION: Final = """\
 Each service serves `/metrics` on its admin port (`FLEET_ADMIN__PORT`). Names are
 `fleet_<service>_<what>_<unit>`, totals end in `_total`, states are labels, and no label
 grows with the fleet unless its meaning says so.
+
+Each also tells of its process: Prometheus's `process_*` (open files, memory, CPU time) and
+`fleet_process_tasks`, the asyncio tasks that have not ended.
 """
 
 
