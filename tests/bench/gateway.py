@@ -69,7 +69,7 @@ async def _measure() -> dict[str, float]:
 
 
 @contextlib.asynccontextmanager
-async def _gateway(
+async def gateway_on_empty_stream(
     server: NatsServer, directory: Path
 ) -> AsyncGenerator[tuple[GatewayProcess, Client]]:
     """A gateway on an empty stream, and a broker connection."""
@@ -88,7 +88,9 @@ async def _gateway(
 
 
 @contextlib.contextmanager
-def _clients(port: int, count: int, query: str, until: int) -> Generator["subprocess.Popen[str]"]:
+def connected_clients(
+    port: int, count: int, query: str, until: int
+) -> Generator["subprocess.Popen[str]"]:
     """The clients' process; it says `ready` once all have their snapshot."""
     process = subprocess.Popen(  # noqa: S603 - our own module
         [sys.executable, "-m", "bench.gateway_clients", str(port), str(count), query, str(until)],
@@ -105,7 +107,7 @@ def _clients(port: int, count: int, query: str, until: int) -> Generator["subpro
         process.wait(timeout=10)
 
 
-def _cpu_seconds(process: psutil.Process) -> float:
+def cpu_seconds(process: psutil.Process) -> float:
     times = process.cpu_times()
     return times.user + times.system
 
@@ -153,14 +155,14 @@ async def _stream(
     server: NatsServer, directory: Path, query: str, events: int, per_second: float
 ) -> tuple[float, list[float]]:
     """Deliveries for each CPU second of the gateway, and delays in seconds."""
-    async with _gateway(server, directory) as (gateway, client):
+    async with gateway_on_empty_stream(server, directory) as (gateway, client):
         assert gateway.process is not None
         process = psutil.Process(gateway.process.pid)
-        with _clients(gateway.port, CLIENTS, query, events) as clients:
-            before = _cpu_seconds(process)
+        with connected_clients(gateway.port, CLIENTS, query, events) as clients:
+            before = cpu_seconds(process)
             await _publish(client, events, per_second)
-            delivered = await _result(clients)
-            spent = _cpu_seconds(process) - before
+            delivered = await result_of(clients)
+            spent = cpu_seconds(process) - before
     expected = events * CLIENTS
     assert delivered.events == expected, f"{delivered.events} of {expected} arrived"
     return delivered.events / spent, delivered.delays
@@ -168,18 +170,18 @@ async def _stream(
 
 async def _memory(server: NatsServer, directory: Path) -> dict[str, float]:
     """Growth of the gateway's resident memory for each connected idle client."""
-    async with _gateway(server, directory) as (gateway, _client):
+    async with gateway_on_empty_stream(server, directory) as (gateway, _client):
         assert gateway.process is not None
         process = psutil.Process(gateway.process.pid)
         # The first clients load code and grow pools that the others share.
-        with _clients(gateway.port, 50, "-", 0):
+        with connected_clients(gateway.port, 50, "-", 0):
             before = process.memory_info().rss
-            with _clients(gateway.port, IDLE_CLIENTS, "-", 0):
+            with connected_clients(gateway.port, IDLE_CLIENTS, "-", 0):
                 after = process.memory_info().rss
     return {"sse_kb_per_client": (after - before) / IDLE_CLIENTS / 1024}
 
 
-async def _result(clients: "subprocess.Popen[str]") -> Delivered:
+async def result_of(clients: "subprocess.Popen[str]") -> Delivered:
     async with asyncio.timeout(_DEADLINE_SECONDS):
         output, _ = await asyncio.to_thread(clients.communicate)
     count, *delays = output.split()

@@ -1,6 +1,9 @@
 """A process of simulated access points for the poller's bench; ends when its input closes.
 
-    python -m bench.poller_fleet COUNT
+    python -m bench.poller_fleet COUNT [NETWORK]
+
+NETWORK (0 to 99) keeps apart the addresses of several such processes. A number on standard
+input sets the speed of the simulated time.
 
 Prints one line of JSON: a list of [tenant, device, address, port, username, password].
 """
@@ -21,7 +24,7 @@ INTERFACES = 10
 TIME_SCALE = 1_000
 
 
-async def serve(count: int) -> None:
+async def serve(count: int, network: int) -> None:
     """Serve `count` access points with ten interfaces and some clients each."""
     routers = [
         build_router(7, f"ap-{number:04d}", personality="ap-wifi", interfaces=INTERFACES)
@@ -29,7 +32,10 @@ async def serve(count: int) -> None:
     ]
     # One port on many loopback addresses: ports are scarce, addresses are not.
     port = free_port()
-    places = [Place(f"127.77.{number // 250}.{number % 250 + 1}", port) for number in range(count)]
+    places = [
+        Place(f"127.{77 + network}.{number // 250}.{number % 250 + 1}", port)
+        for number in range(count)
+    ]
     # Polls follow each other without a pause; between two of them passes about the time
     # that would, so that counters, uptimes and clients differ as they do in life.
     clock = VirtualClock(time.time(), scale=TIME_SCALE)
@@ -39,8 +45,9 @@ async def serve(count: int) -> None:
             for one in simulator.endpoints
         ]
         print(json.dumps(endpoints), flush=True)
-        await asyncio.to_thread(sys.stdin.read)
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            clock.set_scale(float(line))
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(int(sys.argv[1])))
+    uvloop.run(serve(int(sys.argv[1]), int((*sys.argv, "0")[2])))
