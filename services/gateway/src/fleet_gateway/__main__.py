@@ -2,6 +2,7 @@
 
 import sys
 
+from fleet_common.collector import calm_collector
 from fleet_common.runtime import run_service
 from fleet_gateway.app import run
 from fleet_gateway.settings import GatewaySettings
@@ -10,6 +11,7 @@ from fleet_gateway.telemetry import GatewayMetrics
 
 def main() -> int:
     """Exit codes: see run_service."""
+    calm_collector()
     return run_service("gateway", GatewaySettings, GatewayMetrics, run)
 
 
