@@ -140,11 +140,13 @@ def _window(panel: Panel, runs: Sequence[SoakRun]) -> None:
     _dress(panel, "Replay window: how far back the oldest event in a stream is", "hours")
     for run in runs:
         if run.mode is Mode.NAIVE and run.full_hour is not None and run.samples:
-            last = run.samples[-1]
             panel.text(
-                last.hour, last.window_hours * 0.93, "old events only: nothing new enters  ",
-                color=_COLOURS[Mode.NAIVE], ha="right", va="top",
-            )  # fmt: skip
+                0.01 * run.hours,
+                0.9 * run.hours,
+                f"naive: from hour {run.full_hour:.1f} on old events only, nothing new enters",
+                color=_COLOURS[Mode.NAIVE],
+                va="top",
+            )
 
 
 def _age(panel: Panel, runs: Sequence[SoakRun]) -> None:
