@@ -13,7 +13,7 @@ import orjson
 import psutil
 from nats.errors import Error as NatsError
 from nats.js.api import StorageType, StreamConfig
-from nats.js.errors import APIError
+from nats.js.errors import APIError, NotFoundError
 
 from fleet_cli.database import Position, ReadModel
 from fleet_cli.scrape import read_metrics
@@ -28,6 +28,7 @@ _log = logging.getLogger(__name__)
 
 _RECONNECT_SECONDS: Final = 0.5
 _SILENCE_SECONDS: Final = 60.0
+_TRIES: Final = 20
 _PROBE: Final = "SOAK_PROBE"
 
 
@@ -56,6 +57,14 @@ class Observer:
         return {tenant: await self._stream(tenant) for tenant in self._tenants}
 
     async def _stream(self, tenant: TenantId) -> StreamReading:
+        """Raises TransientError when its oldest event goes faster than it can be read."""
+        for _ in range(_TRIES):
+            # A full stream may drop its oldest event between the two questions.
+            with contextlib.suppress(NotFoundError):
+                return await self._stream_once(tenant)
+        raise TransientError(f"the oldest event of {tenant} was gone {_TRIES} times")
+
+    async def _stream_once(self, tenant: TenantId) -> StreamReading:
         js = self._stage.js
         info = await js.stream_info(stream_name(tenant))
         state, limit = info.state, info.config.max_bytes or 0
