@@ -90,13 +90,18 @@ class Stage:
         await self.supervisor.start(ProcessSpec(spec.name, command, spec.log, spec.environment))
         if not await until(plan.fleet_file.exists, _READY_SECONDS):
             raise self._late(SIMULATOR)
+        # The file says that the routers listen; the clock's port opens a moment later.
+        await self._until_answers(SIMULATOR, f"http://{LOOPBACK}:{plan.admin_port}/healthz")
         return SimulatorStage(plan, self.http, self.supervisor)
 
     async def _until_ready(self, name: str) -> None:
+        await self._until_answers(name, f"{self.admin_url(name)}/readyz")
+
+    async def _until_answers(self, name: str, url: str) -> None:
         deadline = time.monotonic() + _READY_SECONDS
         while time.monotonic() < deadline:
             with contextlib.suppress(httpx.HTTPError):
-                answer = await self.http.get(f"{self.admin_url(name)}/readyz", timeout=2)
+                answer = await self.http.get(url, timeout=2)
                 if answer.is_success:
                     return
             await asyncio.sleep(0.1)
