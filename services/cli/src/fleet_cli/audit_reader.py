@@ -28,6 +28,7 @@ from fleet_cli.audit import (
     compare_polls,
 )
 from fleet_cli.database import Position, ReadModel
+from fleet_cli.live_streams import stream_infos
 from fleet_common.broker import created_at
 from fleet_common.errors import TransientError
 from fleet_contracts.subjects import TenantId, stream_name
@@ -120,13 +121,11 @@ async def read_audits(
 
 
 async def _streams(js: JetStreamContext) -> list[str]:
-    names = (info.config.name for info in await js.streams_info())
-    return [name for name in names if name is not None and name.startswith(_PREFIX)]
+    return [name for name in await stream_infos(js) if name.startswith(_PREFIX)]
 
 
 async def _info(js: JetStreamContext, stream: str) -> StreamInfo | None:
-    found = {info.config.name: info for info in await js.streams_info()}
-    return found.get(stream)
+    return (await stream_infos(js)).get(stream)
 
 
 async def _tables(

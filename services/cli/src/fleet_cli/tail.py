@@ -13,6 +13,7 @@ from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from fleet_cli.broker_access import connect_once
 from fleet_cli.event_lines import EventFilter, event_json, event_text
+from fleet_cli.live_streams import stream_infos
 from fleet_cli.stream_reader import StreamMessage, read_from
 from fleet_common.broker import close, jetstream
 from fleet_common.errors import ConfigurationError
@@ -90,11 +91,7 @@ async def _read(
 
 async def _streams(js: JetStreamContext, wanted: EventFilter) -> list[str]:
     prefix = stream_name(TenantId(""))
-    existing = sorted(
-        info.config.name
-        for info in await js.streams_info()
-        if info.config.name is not None and info.config.name.startswith(prefix)
-    )
+    existing = sorted(name for name in await stream_infos(js) if name.startswith(prefix))
     known = ", ".join(name.removeprefix(prefix) for name in existing) or "none"
     missing = [tenant for tenant in wanted.tenants if stream_name(TenantId(tenant)) not in existing]
     if missing:

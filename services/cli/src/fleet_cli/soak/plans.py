@@ -9,6 +9,7 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig, StreamInfo
 
+from fleet_cli.live_streams import stream_infos
 from fleet_cli.measure import measure_kinds
 from fleet_cli.soak.model import Trim
 from fleet_cli.soak.options import Mode, SoakOptions, cadence_of
@@ -125,8 +126,7 @@ class Streams:
         return trims
 
     async def _info(self, tenant: TenantId) -> StreamInfo | None:
-        names = {info.config.name: info for info in await self._js.streams_info()}
-        return names.get(stream_name(tenant))
+        return (await stream_infos(self._js)).get(stream_name(tenant))
 
 
 def _trim(
