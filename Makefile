@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 VENV := .venv
 BIN := $(VENV)/bin
-PACKAGES := proto services/common services/poller services/writer services/firmware services/gateway services/simulator services/cli
+PACKAGES := proto services/common services/poller services/writer services/firmware services/gateway services/simulator services/cli operator
 PROTO := proto/fleet/v1/events.proto
 TEST_WORKERS ?= 2
 
@@ -49,7 +49,7 @@ pictures: setup ## Make the README's pictures from a running demo (needs a Chrom
 
 lock: ## Pin all dependencies anew in requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url \
-	  --custom-compile-command "make lock" $(addprefix --no-emit-package ,fleet-contracts fleet-common fleet-poller fleet-writer fleet-firmware fleet-gateway fleet-simulator fleet-cli routerfleet-workspace) \
+	  --custom-compile-command "make lock" $(addprefix --no-emit-package ,fleet-contracts fleet-common fleet-poller fleet-writer fleet-firmware fleet-gateway fleet-simulator fleet-cli fleet-operator routerfleet-workspace) \
 	  $(addsuffix /pyproject.toml,$(PACKAGES)) --group dev -o requirements.lock
 
 clean: ## Remove the environment, caches and the demo's data

@@ -1,0 +1,1 @@
+"""The operator: RouterFleet resources in, streams, inventory and poller shards out."""
