@@ -22,6 +22,7 @@ SERVICES: Final = (
     Service("sse-gateway", "fleet_gateway", metrics_module="telemetry"),
     Service("simulator", "fleet_simulator"),
     Service("local runner", "fleet_cli"),
+    Service("operator", "fleet_operator"),
 )
 
 
