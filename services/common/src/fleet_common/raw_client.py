@@ -2,23 +2,23 @@
 
 In: per message nats-py makes an object, parses its headers into a dictionary, queues it
 and wakes a task. A subscription registered here gets the raw parts at once, from the
-read loop. Out: per message nats-py checks subject and headers anew, builds them piece by
-piece and looks at its flusher; here a burst is built by its sender and queued as one.
+read loop and by a parser made for it (see raw_parser). Out: per message nats-py checks
+subject and headers anew, builds them piece by piece and looks at its flusher; here a
+burst is built by its sender and queued as one.
 
-Both go through what the pinned version (nats-py 2.16.0) calls `_process_msg` and
+Both go through what the pinned version (nats-py 2.16.0) calls `_ps`, `_process_msg` and
 `_send_command`; the integration tests of the services that use them fail should another
 version not.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import override
 
 from nats.aio.client import Client
 from nats.aio.subscription import Subscription
 from nats.errors import ConnectionReconnectingError
 
-type Receiver = Callable[[bytes, bytes, bytes, bytes | None], None]
-"""Takes subject, reply subject, payload and raw headers; must not block or raise."""
+from fleet_common.raw_parser import RawParser, Receiver
 
 
 class RawClient(Client):
@@ -27,6 +27,7 @@ class RawClient(Client):
     def __init__(self) -> None:
         super().__init__()
         self._receivers: dict[int, Receiver] = {}
+        self._ps = RawParser(self, self._receivers)
 
     def deliver_directly(self, subscription: Subscription, receiver: Receiver) -> None:
         """Hand the subscription's messages to `receiver` from now on."""
