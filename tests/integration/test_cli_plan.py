@@ -7,13 +7,16 @@ import pytest
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
-from fleet_cli.measure import measure_kinds
-from fleet_cli.plan_apply import PlanApplier, differences
+from fleet_cli.advice import ADVICE
+from fleet_cli.metrics import RunnerMetrics
 from fleet_cli.stream_reader import read_range
 from fleet_common.broker import stream_config
 from fleet_common.errors import ConfigurationError
 from fleet_common.fleet_spec import RouterFleet, parse_fleet
 from fleet_common.inventory import assignments_bucket, inventory_bucket, keys_under
+from fleet_common.planning import single_budget
+from fleet_common.streams.applier import PlanApplier, differences
+from fleet_common.streams.measure import measure_kinds
 from fleet_contracts.codec import encode
 from fleet_contracts.gen.fleet.v1.events_pb2 import Event, Status
 from fleet_contracts.subjects import Kind, TenantId
@@ -41,12 +44,16 @@ def js(nats_client: Client) -> JetStreamContext:
     return nats_client.jetstream(timeout=5)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
 
 
+def applier_of(js: JetStreamContext, budget_bytes: int = BUDGET) -> PlanApplier:
+    return PlanApplier(js, single_budget(budget_bytes), RunnerMetrics(), advice=ADVICE)
+
+
 async def max_bytes(js: JetStreamContext, tenant: str) -> int:
     return (await js.stream_info(f"FLEET_{tenant}")).config.max_bytes or 0
 
 
 async def test_streams_and_records_stand_after_the_first_application(js: JetStreamContext) -> None:
-    applied = await PlanApplier(js, BUDGET).apply([fleet("north", "a", "b"), fleet("south", "c")])
+    applied = await applier_of(js).apply([fleet("north", "a", "b"), fleet("south", "c")])
     for plan in applied.plans:
         info = await js.stream_info(plan.definition.name)
         assert differences(info.config, stream_config(plan.definition)) == {}
@@ -57,7 +64,7 @@ async def test_streams_and_records_stand_after_the_first_application(js: JetStre
 
 
 async def test_applying_the_same_again_changes_nothing(js: JetStreamContext) -> None:
-    applier = PlanApplier(js, BUDGET)
+    applier = applier_of(js)
     await applier.apply([fleet("north", "a", "b")])
     before = (await js.stream_info("KV_fleet-inventory")).state.last_seq
     assert (await applier.apply([fleet("north", "a", "b")])).notes == ()
@@ -65,14 +72,14 @@ async def test_applying_the_same_again_changes_nothing(js: JetStreamContext) -> 
 
 
 async def test_other_devices_are_other_records(js: JetStreamContext) -> None:
-    applier = PlanApplier(js, BUDGET)
+    applier = applier_of(js)
     await applier.apply([fleet("north", "a", "b")])
     await applier.apply([fleet("north", "b", "c")])
     assert await keys_under(await inventory_bucket(js), "north") == ["north.b", "north.c"]
 
 
 async def test_a_limit_changed_by_hand_is_put_right_and_said(js: JetStreamContext) -> None:
-    applier = PlanApplier(js, BUDGET)
+    applier = applier_of(js)
     planned = (await applier.apply([fleet("north", "a")])).plans[0].max_bytes
     config = (await js.stream_info("FLEET_north")).config
     config.max_bytes = -1
@@ -83,14 +90,14 @@ async def test_a_limit_changed_by_hand_is_put_right_and_said(js: JetStreamContex
 
 
 async def test_measured_sizes_that_move_a_little_change_nothing(js: JetStreamContext) -> None:
-    applier = PlanApplier(js, BUDGET)
+    applier = applier_of(js)
     small = [fleet("north", *(f"d{n}" for n in range(100)), interval="1s")]
     tenant = small[0].tenant
     before = (await applier.apply(small, {tenant: {Kind.HEALTH: 200.0}})).plans[0].max_bytes
     for size in (199.0, 202.0, 195.0):
         assert (await applier.apply(small, {tenant: {Kind.HEALTH: size}})).notes == ()
         assert await max_bytes(js, "north") == before
-    again = PlanApplier(js, BUDGET)
+    again = applier_of(js)
     assert (await again.apply(small, {tenant: {Kind.HEALTH: 199.0}})).notes == ()
     assert await max_bytes(js, "north") == before
 
@@ -98,7 +105,7 @@ async def test_measured_sizes_that_move_a_little_change_nothing(js: JetStreamCon
 async def test_a_tenant_that_left_keeps_its_messages_and_gives_back_its_room(
     js: JetStreamContext,
 ) -> None:
-    applier = PlanApplier(js, BUDGET)
+    applier = applier_of(js)
     crowd = [f"d{n}" for n in range(300)]
     await applier.apply([fleet("north", *crowd, interval="1s")])
     await js.publish("fleet.north.d1.status", b"kept")  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
@@ -115,13 +122,13 @@ async def test_a_tenant_that_left_keeps_its_messages_and_gives_back_its_room(
 
 async def test_a_budget_below_the_floors_is_refused_with_what_to_do(js: JetStreamContext) -> None:
     with pytest.raises(ConfigurationError, match="--budget"):
-        await PlanApplier(js, MIB).apply([fleet("north", "a"), fleet("south", "b")])
+        await applier_of(js, MIB).apply([fleet("north", "a"), fleet("south", "b")])
 
 
 async def test_measured_sizes_are_what_the_broker_counts(
     js: JetStreamContext, nats_client: Client
 ) -> None:
-    await PlanApplier(js, BUDGET).apply([fleet("north", "a", "b", "c")])
+    await applier_of(js).apply([fleet("north", "a", "b", "c")])
     slot = round(datetime.now(UTC).timestamp() * 1000)
     for name in ("a", "b", "c"):
         status = Status(reachability="REACHABILITY_UP", uptime_seconds=1000)
@@ -134,7 +141,7 @@ async def test_measured_sizes_are_what_the_broker_counts(
 
 
 async def test_a_range_of_a_stream_ends_where_it_should(js: JetStreamContext) -> None:
-    await PlanApplier(js, BUDGET).apply([fleet("north", "a")])
+    await applier_of(js).apply([fleet("north", "a")])
     for number in range(10):
         await js.publish("fleet.north.a.status", b"%d" % number)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
 

@@ -14,16 +14,18 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, StreamConfig
 
+from fleet_cli.advice import ADVICE
 from fleet_cli.folder import load_kept
-from fleet_cli.live_streams import WRITER_CONSUMER
 from fleet_cli.metrics import RunnerMetrics
-from fleet_cli.plan_apply import PlanApplier, differences
 from fleet_cli.scrape import parse_metrics
-from fleet_cli.stream_watch import StreamWatch
-from fleet_cli.trims import TrimAnnouncer
 from fleet_common.broker import stream_config
 from fleet_common.errors import ConfigurationError
 from fleet_common.fleet_spec import RouterFleet, parse_fleet
+from fleet_common.planning import single_budget
+from fleet_common.streams.applier import PlanApplier, differences
+from fleet_common.streams.live import WRITER_CONSUMER
+from fleet_common.streams.trims import TrimAnnouncer
+from fleet_common.streams.watch import StreamWatch
 from fleet_contracts.codec import decode
 from fleet_contracts.gen.fleet.v1.events_pb2 import (
     TRIM_CAUSE_DISCARDED_UNSTORED,
@@ -45,7 +47,8 @@ class Runner:
         self.js = js
         self.metrics = RunnerMetrics()
         announcer = TrimAnnouncer(js, self.metrics)
-        self.applier = PlanApplier(js, budget_bytes, metrics=self.metrics, announcer=announcer)
+        budget = single_budget(budget_bytes)
+        self.applier = PlanApplier(js, budget, self.metrics, announcer=announcer, advice=ADVICE)
         self.watch = StreamWatch(js, self.applier, announcer, self.metrics)
 
     def value(self, name: str, **labels: str) -> float | None:

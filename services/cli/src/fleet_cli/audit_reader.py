@@ -28,9 +28,9 @@ from fleet_cli.audit import (
     compare_polls,
 )
 from fleet_cli.database import Position, ReadModel
-from fleet_cli.live_streams import stream_infos
 from fleet_common.broker import created_at
 from fleet_common.errors import TransientError
+from fleet_common.streams.live import stream_infos
 from fleet_contracts.subjects import TenantId, stream_name
 
 _SHORTEST_RETENTION: Final = timedelta(days=1)

@@ -14,6 +14,7 @@ import psutil
 from nats.errors import Error as NatsError
 
 from fleet_cli.account_reader import StreamMark, mark_stream
+from fleet_cli.advice import ADVICE
 from fleet_cli.closing import Closing, RunRecord
 from fleet_cli.console import RunConsole
 from fleet_cli.database import Position, read_model
@@ -22,27 +23,27 @@ from fleet_cli.figures import FigureReader, Figures
 from fleet_cli.fleets import active_devices, missing_secrets
 from fleet_cli.folder import DataFolder, Running
 from fleet_cli.foundation import Foundation, lay_foundation
-from fleet_cli.measure import measure_kinds
 from fleet_cli.metrics import RunnerMetrics
 from fleet_cli.options import DemoOptions
-from fleet_cli.plan_apply import PlanApplier
 from fleet_cli.ports import LOOPBACK
 from fleet_cli.restarts import RestartPolicy
 from fleet_cli.services import reader_specs
 from fleet_cli.shards import Shards
 from fleet_cli.sse_client import SseClient
 from fleet_cli.status import Moment, count_devices, rates, status_line
-from fleet_cli.stream_watch import LOOK_SECONDS, StreamWatch
 from fleet_cli.summary import Summary
 from fleet_cli.supervisor import Supervisor
-from fleet_cli.trims import TrimAnnouncer
 from fleet_common.admin import serve_admin
 from fleet_common.broker import close
 from fleet_common.errors import ConfigurationError, FleetError, TransientError
 from fleet_common.fleet_spec import RouterFleet
 from fleet_common.health import Health
-from fleet_common.planning import check_server_version
+from fleet_common.planning import check_server_version, single_budget
 from fleet_common.settings import AdminSection
+from fleet_common.streams.applier import PlanApplier
+from fleet_common.streams.measure import measure_kinds
+from fleet_common.streams.trims import TrimAnnouncer
+from fleet_common.streams.watch import LOOK_SECONDS, StreamWatch
 from fleet_contracts.subjects import TenantId
 
 _log = logging.getLogger(__name__)
@@ -110,7 +111,11 @@ class Demo:
         metrics = RunnerMetrics()
         announcer = TrimAnnouncer(foundation.js, metrics)
         applier = PlanApplier(
-            foundation.js, self._options.budget_bytes, metrics=metrics, announcer=announcer
+            foundation.js,
+            single_budget(self._options.budget_bytes),
+            metrics,
+            announcer=announcer,
+            advice=ADVICE,
         )
         watch = StreamWatch(foundation.js, applier, announcer, metrics)
         self._say_all((await applier.apply(self._fleets)).notes)

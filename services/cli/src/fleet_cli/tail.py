@@ -13,11 +13,11 @@ from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from fleet_cli.broker_access import connect_once
 from fleet_cli.event_lines import EventFilter, event_json, event_text
-from fleet_cli.live_streams import stream_infos
 from fleet_cli.stream_reader import StreamMessage, read_from
 from fleet_common.broker import close, jetstream
 from fleet_common.errors import ConfigurationError
 from fleet_common.settings import NatsSection
+from fleet_common.streams.live import stream_infos
 from fleet_contracts.subjects import TenantId, stream_name, tenant_subjects
 
 _WAITING: Final = 1000

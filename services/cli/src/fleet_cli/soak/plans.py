@@ -9,8 +9,6 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig, StreamInfo
 
-from fleet_cli.live_streams import stream_infos
-from fleet_cli.measure import measure_kinds
 from fleet_cli.soak.model import Trim
 from fleet_cli.soak.options import Mode, SoakOptions, cadence_of
 from fleet_common.broker import declare_stream
@@ -31,6 +29,8 @@ from fleet_common.planning import (
     plan_streams,
     single_budget,
 )
+from fleet_common.streams.live import stream_infos
+from fleet_common.streams.measure import measure_kinds
 from fleet_contracts.streams import StreamStorage
 from fleet_contracts.subjects import TenantId, stream_name, tenant_subjects
 from fleet_simulator.world import SimulatedRouter

@@ -11,8 +11,8 @@ from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import StreamInfo
 
-from fleet_cli.metrics import RunnerMetrics
 from fleet_common.planning import StreamState
+from fleet_common.streams.metrics import StreamMetrics
 from fleet_common.units import format_duration, format_size
 from fleet_contracts.codec import encode
 from fleet_contracts.gen.fleet.v1.events_pb2 import (
@@ -142,7 +142,7 @@ def trim_by_discarding(
 class TrimAnnouncer:
     """Says each trim once; what the broker did not take is tried again with `flush`."""
 
-    def __init__(self, js: JetStreamContext, metrics: RunnerMetrics) -> None:
+    def __init__(self, js: JetStreamContext, metrics: StreamMetrics) -> None:
         self._js = js
         self._metrics = metrics
         self._waiting: deque[tuple[TenantId, Event]] = deque(maxlen=_MOST_WAITING)

@@ -1,4 +1,4 @@
-"""The operator's part on a laptop: streams and inventory follow the fleets."""
+"""Streams and inventory follow the fleets: the part of the operator, or of the local runner."""
 
 import asyncio
 import logging
@@ -13,9 +13,6 @@ from nats.js.api import StorageType, StreamConfig, StreamInfo
 from nats.js.errors import APIError, NotFoundError
 from nats.js.kv import KeyValue
 
-from fleet_cli.live_streams import StoredPositions, consumers_of, live_state, stream_infos
-from fleet_cli.metrics import RunnerMetrics
-from fleet_cli.trims import TrimAnnouncer, trim_by_shrinking
 from fleet_common.broker import declare_bucket, declare_stream, stream_config
 from fleet_common.errors import ConfigurationError
 from fleet_common.fleet_spec import RouterFleet
@@ -28,14 +25,18 @@ from fleet_common.planning import (
     PlanRequest,
     Reservation,
     Sizes,
+    StreamBudget,
     StreamPlan,
     StreamState,
     account_budget,
     check_subjects,
     estimate_trim,
     plan_streams,
-    single_budget,
 )
+from fleet_common.streams.advice import Advice
+from fleet_common.streams.live import StoredPositions, consumers_of, live_state, stream_infos
+from fleet_common.streams.metrics import StreamMetrics
+from fleet_common.streams.trims import TrimAnnouncer, trim_by_shrinking
 from fleet_common.units import format_duration, format_size
 from fleet_contracts.streams import (
     ASSIGNMENTS_BUCKET,
@@ -72,15 +73,18 @@ class PlanApplier:
     def __init__(
         self,
         js: JetStreamContext,
-        budget_bytes: int,
+        budget: StreamBudget | None,
+        metrics: StreamMetrics,
         *,
-        metrics: RunnerMetrics | None = None,
         announcer: TrimAnnouncer | None = None,
+        advice: Advice | None = None,
     ) -> None:
+        """`budget`: what our streams may take, None: all that the account allows."""
         self._js = js
-        self._budget_bytes = budget_bytes
-        self._metrics = metrics or RunnerMetrics()
-        self._announcer = announcer or TrimAnnouncer(js, self._metrics)
+        self._budget = budget
+        self._metrics = metrics
+        self._announcer = announcer or TrimAnnouncer(js, metrics)
+        self._advice = advice or Advice()
         self._buckets: tuple[KeyValue, KeyValue] | None = None
         self._plans: dict[str, StreamPlan] = {}
         """By stream, what it was declared from last."""
@@ -147,7 +151,6 @@ class PlanApplier:
         infos: Mapping[str, StreamInfo],
         left: Sequence[StreamInfo],
     ) -> list[StreamPlan]:
-        reserved = sum(_least_bytes(info) for info in left)
         try:
             return plan_streams(
                 PlanRequest(
@@ -155,7 +158,7 @@ class PlanApplier:
                     budget=account_budget(
                         await self._limits(),
                         _reservations(infos, {stream_name(fleet.tenant) for fleet in fleets}),
-                        single_budget(self._budget_bytes - reserved),
+                        None if self._budget is None else _without(self._budget, left),
                     ),
                     measured=measured,
                     streams=await self._streams(fleets, infos),
@@ -164,11 +167,17 @@ class PlanApplier:
                 time.time(),
             )
         except PlanningError as error:
-            raise ConfigurationError(
-                f"--budget {format_size(self._budget_bytes)}, of which streams of earlier fleets "
-                f"hold {format_size(reserved)}: {error}. Give a larger --budget or another "
-                "--data-dir"
-            ) from error
+            raise type(error)(self._too_small(left, error)) from error
+
+    def _too_small(self, left: Sequence[StreamInfo], error: PlanningError) -> str:
+        held = format_size(sum(_least_bytes(info) for info in left))
+        given = self._advice.budget
+        if self._budget is not None:
+            purse = self._budget.together_bytes
+            size = self._budget.file_bytes if purse is None else purse
+            given += "" if size is None else f" {format_size(size)}"
+        text = f"{given}, of which streams of earlier fleets hold {held}: {error}"
+        return f"{text}. {self._advice.more_room}" if self._advice.more_room else text
 
     async def _limits(self) -> AccountLimits:
         limits = (await self._js.account_info()).limits
@@ -233,9 +242,10 @@ class PlanApplier:
             # Deleted since it was listed: the next look makes it anew.
             return notes
         except APIError as error:
+            refused = f". {self._advice.refused}" if self._advice.refused else ""
             raise ConfigurationError(
                 f"stream {name} ({format_size(one.max_bytes)}): the broker refuses it: "
-                f"{error.description}. Another --data-dir begins anew"
+                f"{error.description}{refused}"
             ) from error
         if state is not None:
             trim = trim_by_shrinking(one.tenant, state, after, one.resulting_window_seconds)
@@ -344,6 +354,31 @@ def _reservations(infos: Mapping[str, StreamInfo], ours: AbstractSet[str]) -> li
         for name, info in infos.items()
         if name not in ours
     ]
+
+
+def _without(budget: StreamBudget, left: Sequence[StreamInfo]) -> StreamBudget:
+    """What the budget leaves beside the streams of tenants that have left."""
+    held = {StorageType.FILE: 0, StorageType.MEMORY: 0}
+    for info in left:
+        copies = info.config.num_replicas or 1
+        held[info.config.storage or StorageType.FILE] += _least_bytes(info) * copies
+    together = budget.together_bytes
+
+    def rest(limit: int | None, taken: int) -> int | None:
+        return None if limit is None else limit - taken
+
+    if together is not None:
+        # One purse: whatever is held takes from all of it.
+        everything = sum(held.values())
+        return StreamBudget(
+            rest(budget.file_bytes, everything),
+            rest(budget.memory_bytes, everything),
+            together - everything,
+        )
+    return StreamBudget(
+        rest(budget.file_bytes, held[StorageType.FILE]),
+        rest(budget.memory_bytes, held[StorageType.MEMORY]),
+    )
 
 
 def _least_bytes(info: StreamInfo) -> int:

@@ -9,12 +9,12 @@ from typing import Final
 from nats.js import JetStreamContext
 from nats.js.api import StreamInfo
 
-from fleet_cli.live_streams import StoredPositions, consumers_of, live_state
-from fleet_cli.metrics import RunnerMetrics
-from fleet_cli.plan_apply import PlanApplier
-from fleet_cli.trims import Trim, TrimAnnouncer, trim_by_discarding
 from fleet_common.broker import created_at
 from fleet_common.planning import StreamPlan, StreamState, seconds_until_loss
+from fleet_common.streams.applier import PlanApplier
+from fleet_common.streams.live import StoredPositions, consumers_of, live_state
+from fleet_common.streams.metrics import StreamMetrics
+from fleet_common.streams.trims import Trim, TrimAnnouncer, trim_by_discarding
 from fleet_common.units import format_duration
 from fleet_contracts.subjects import TenantId
 
@@ -50,7 +50,7 @@ class StreamWatch:
         js: JetStreamContext,
         applier: PlanApplier,
         announcer: TrimAnnouncer,
-        metrics: RunnerMetrics,
+        metrics: StreamMetrics,
     ) -> None:
         self._js = js
         self._applier = applier

@@ -1,0 +1,83 @@
+"""What the owner of the streams tells of them."""
+
+from prometheus_client import CollectorRegistry
+
+from fleet_common.metrics import MetricSet
+
+_TENANT = ("tenant",)
+
+
+class StreamMetrics(MetricSet):
+    """All of them; the label `tenant` is bounded by the fleets that the owner knows.
+
+    `prefix` names the owner: `fleet_runner`, `fleet_operator`.
+    """
+
+    def __init__(self, prefix: str, registry: CollectorRegistry | None = None) -> None:
+        super().__init__(registry)
+        self.stream_bytes = self.gauge(
+            f"{prefix}_stream_bytes", "What the tenant's stream holds", _TENANT
+        )
+        self.stream_limit = self.gauge(
+            f"{prefix}_stream_limit_bytes", "What the tenant's stream may hold", _TENANT
+        )
+        self.window_wanted = self.gauge(
+            f"{prefix}_window_wanted_seconds", "The replay window that the fleet wants", _TENANT
+        )
+        self.window_planned = self.gauge(
+            f"{prefix}_window_planned_seconds",
+            "The replay window that the planned size gives",
+            _TENANT,
+        )
+        self.unstored = self.gauge(
+            f"{prefix}_unstored_messages",
+            "Messages in the stream that the slowest durable consumer has not stored",
+            _TENANT,
+        )
+        self.until_loss = self.gauge(
+            f"{prefix}_until_loss_seconds",
+            "Until messages are lost if the slowest durable consumer stored nothing from now on; "
+            "no series while it cannot be said",
+            _TENANT,
+        )
+        self.trims = self.counter(
+            f"{prefix}_trims_total",
+            "Trims by cause: shrunk (the plan gave a smaller limit), discarded_unstored (the "
+            "stream was full and the writer behind)",
+            ("tenant", "cause"),
+        )
+        self.trimmed_messages = self.counter(
+            f"{prefix}_trimmed_messages_total",
+            "Messages dropped by trims, by cause",
+            ("tenant", "cause"),
+        )
+        self.trimmed_bytes = self.counter(
+            f"{prefix}_trimmed_bytes_total",
+            "Bytes dropped by trims, by cause",
+            ("tenant", "cause"),
+        )
+        self.trimmed_unstored = self.counter(
+            f"{prefix}_trimmed_unstored_messages_total",
+            "Messages dropped before a consumer had stored them",
+            _TENANT,
+        )
+        self.drift = self.counter(
+            f"{prefix}_drift_corrections_total",
+            "Streams brought back after someone else changed or deleted them",
+            _TENANT,
+        )
+        self.plans = self.counter(
+            f"{prefix}_plans_total", "Plans by outcome: applied, failed", ("outcome",)
+        )
+
+    def forget(self, tenant: str) -> None:
+        """A tenant left: its gauges would stand still for ever."""
+        for gauge in (
+            self.stream_bytes,
+            self.stream_limit,
+            self.window_wanted,
+            self.window_planned,
+            self.unstored,
+            self.until_loss,
+        ):
+            gauge.remove_by_labels({"tenant": tenant})
