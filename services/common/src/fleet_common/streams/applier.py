@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final
@@ -61,6 +61,8 @@ class Applied:
     notes: tuple[str, ...]
     infos: Mapping[str, StreamInfo] = field(default_factory=dict[str, StreamInfo])
     """All streams of the account by name, as they were looked at."""
+    refused: Mapping[TenantId, str] = field(default_factory=dict[TenantId, str])
+    """Why the broker would not do a tenant's stream; the others stand. See `each_alone`."""
 
 
 class PlanApplier:
@@ -78,13 +80,22 @@ class PlanApplier:
         *,
         announcer: TrimAnnouncer | None = None,
         advice: Advice | None = None,
+        records: bool = True,
+        each_alone: bool = False,
     ) -> None:
-        """`budget`: what our streams may take, None: all that the account allows."""
+        """`budget`: what our streams may take, None: all that the account allows.
+
+        `records`: the inventory follows the fleets too; else its owner sees to the buckets.
+        `each_alone`: a stream that the broker refuses is told in `Applied.refused` instead
+        of an error that stops the others.
+        """
         self._js = js
         self._budget = budget
         self._metrics = metrics
         self._announcer = announcer or TrimAnnouncer(js, metrics)
         self._advice = advice or Advice()
+        self._records = records
+        self._each_alone = each_alone
         self._buckets: tuple[KeyValue, KeyValue] | None = None
         self._plans: dict[str, StreamPlan] = {}
         """By stream, what it was declared from last."""
@@ -92,17 +103,22 @@ class PlanApplier:
         self._lock = asyncio.Lock()
 
     async def apply(
-        self, fleets: Sequence[RouterFleet], measured: Mapping[TenantId, Sizes] | None = None
+        self,
+        fleets: Sequence[RouterFleet],
+        measured: Mapping[TenantId, Sizes] | None = None,
+        *,
+        untouched: Collection[TenantId] = (),
     ) -> Applied:
         """Streams sized to the fleets, their devices in the inventory; both buckets exist.
 
         Streams of tenants that are in no fleet keep their messages and give back the room
-        they do not use. Raises ConfigurationError when the budget is too small or the broker
-        will not do (the message names the figures), nats errors when the broker is away.
+        they do not use; those of `untouched` tenants stay as they are. Raises
+        ConfigurationError when the budget is too small or the broker will not do (the message
+        names the figures), nats errors when the broker is away.
         """
         async with self._lock:
             try:
-                applied = await self._apply(fleets, measured or {})
+                applied = await self._apply(fleets, measured or {}, untouched)
             except Exception:
                 self._metrics.plans.labels("failed").inc()
                 raise
@@ -113,22 +129,25 @@ class PlanApplier:
         """What someone else changed or deleted is as planned again. Raises as `apply` does."""
         async with self._lock:
             infos = await stream_infos(self._js)
-            notes: list[str] = []
-            for name, one in list(self._plans.items()):
-                notes += await self._declare(one, infos.get(name))
+            notes, refused = await self._declare_all(list(self._plans.values()), infos)
             if notes:
                 infos = await stream_infos(self._js)
-            return Applied(tuple(self._plans.values()), tuple(notes), infos)
+            return Applied(tuple(self._plans.values()), tuple(notes), infos, refused)
 
     async def _apply(
-        self, fleets: Sequence[RouterFleet], measured: Mapping[TenantId, Sizes]
+        self,
+        fleets: Sequence[RouterFleet],
+        measured: Mapping[TenantId, Sizes],
+        untouched: Collection[TenantId],
     ) -> Applied:
         wanted = {stream_name(fleet.tenant) for fleet in fleets}
         infos = await stream_infos(self._js)
         existing = {name: info for name, info in infos.items() if name.startswith(_PREFIX)}
-        left = [info for name, info in existing.items() if name not in wanted]
+        kept = {stream_name(tenant) for tenant in untouched}
+        left = [info for name, info in existing.items() if name not in wanted | kept]
         notes = [note for info in left if (note := await self._shrink_unused(info)) is not None]
-        plans = await self._plan(fleets, measured, infos, left)
+        others = [info for name, info in existing.items() if name not in wanted]
+        plans = await self._plan(fleets, measured, infos, others)
         check_subjects(
             [one.definition for one in plans],
             [
@@ -139,10 +158,23 @@ class PlanApplier:
         self._plans = {name: one for name, one in self._plans.items() if name in wanted}
         # Streams that shrink go first: what they give back is what the others get.
         ordered = sorted(plans, key=lambda one: one.max_bytes - _limit(existing, one.definition))
-        for one in ordered:
-            notes += await self._declare(one, existing.get(one.definition.name))
-        await self._record(fleets, [_tenant(info) for info in left])
-        return Applied(tuple(plans), tuple(notes), infos)
+        declared, refused = await self._declare_all(ordered, existing)
+        if self._records:
+            await self._record(fleets, [_tenant(info) for info in left])
+        return Applied(tuple(plans), (*notes, *declared), infos, refused)
+
+    async def _declare_all(
+        self, plans: Sequence[StreamPlan], infos: Mapping[str, StreamInfo]
+    ) -> tuple[list[str], dict[TenantId, str]]:
+        notes, refused = list[str](), dict[TenantId, str]()
+        for one in plans:
+            try:
+                notes += await self._declare(one, infos.get(one.definition.name))
+            except ConfigurationError as error:
+                if not self._each_alone:
+                    raise
+                refused[one.tenant] = str(error)
+        return notes, refused
 
     async def _plan(
         self,
@@ -357,11 +389,12 @@ def _reservations(infos: Mapping[str, StreamInfo], ours: AbstractSet[str]) -> li
 
 
 def _without(budget: StreamBudget, left: Sequence[StreamInfo]) -> StreamBudget:
-    """What the budget leaves beside the streams of tenants that have left."""
+    """What the budget leaves beside the streams of tenants that have left or stay untouched."""
     held = {StorageType.FILE: 0, StorageType.MEMORY: 0}
     for info in left:
         copies = info.config.num_replicas or 1
-        held[info.config.storage or StorageType.FILE] += _least_bytes(info) * copies
+        size = max(info.config.max_bytes or 0, _least_bytes(info))
+        held[info.config.storage or StorageType.FILE] += size * copies
     together = budget.together_bytes
 
     def rest(limit: int | None, taken: int) -> int | None:
