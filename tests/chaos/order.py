@@ -28,6 +28,10 @@ class OrderCheck:
         self.resets = 0
         self._announced: set[str] = set()
 
+    def connected(self) -> None:
+        """A new connection: a reset whose snapshot did not come whole was none."""
+        self._announced.clear()
+
     def event(self, tenant: str, sequence: int) -> None:
         """An event of a tenant with its stream sequence."""
         order = self.tenants.get(tenant)

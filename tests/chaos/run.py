@@ -234,6 +234,8 @@ class Run:
         outcome.duplicates += int(summary["duplicates"])
         outcome.events = int(summary["events"])
         outcome.problems += summary["problems"]
+        for gap in summary["sse_gaps"]:
+            self._say(f"run {self._number + 1}, the demo's own client was reset: {gap}")
 
     def _take_strikes(self, strikes: Strikes) -> None:
         outcome = self.outcome

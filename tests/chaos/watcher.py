@@ -43,6 +43,7 @@ class Watcher:
         async with client.stream("GET", self._url, headers=headers) as response:
             response.raise_for_status()
             self.connects += 1
+            self.check.connected()
             async for frame in frames(response.aiter_lines()):
                 self._take(frame)
 

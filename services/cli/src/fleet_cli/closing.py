@@ -53,7 +53,9 @@ class _Findings:
 
     figures: Figures = field(default_factory=Figures)
     reports: dict[TenantId, StreamReport] = field(default_factory=dict[TenantId, StreamReport])
-    sse_missing: int = 0
+    sse_missing: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
+    """By tenant the sequences that our client neither got nor was told of."""
+    sse_told: int = 0
     duplicate_keys: int = 0
     simulator_polls: int | None = None
     unread: list[str] = field(default_factory=list[str])
@@ -125,7 +127,7 @@ class Closing:
             acknowledged = self._figures.acknowledged(tenant)
             report = await report_stream(self._foundation.js, model, tenant, mark, acknowledged)
             findings.reports[tenant] = report
-            findings.sse_missing += self._missing_at_client(tenant, report)
+            self._compare_with_client(tenant, report, findings)
             slots += [slot for _, _, slot in report.content.keys]
         if slots:
             findings.duplicate_keys = await model.duplicate_keys(min(slots))
@@ -135,17 +137,21 @@ class Closing:
         last = await self._figures.read(list(record.marks), {})
         findings.figures.streams, findings.figures.positions = last.streams, last.positions
 
-    def _missing_at_client(self, tenant: TenantId, report: StreamReport) -> int:
+    def _compare_with_client(
+        self, tenant: TenantId, report: StreamReport, findings: _Findings
+    ) -> None:
         counts = self._sse.counts
-        after = counts.live_after.get(tenant)
-        if after is None:
-            # It never got as far as this tenant's snapshot: all of it is missing.
-            return report.account.published
-        return sum(
-            1
+        # Where it never got as far as this tenant's snapshot, all of it is missing.
+        after = counts.live_after.get(tenant, 0)
+        unseen = sorted(
+            sequence
             for (device, kind, slot), sequence in report.content.keys.items()
             if sequence > after and (tenant, device, kind.value, slot) not in counts.keys
         )
+        missing = [sequence for sequence in unseen if not counts.was_told(tenant, sequence)]
+        findings.sse_told += len(unseen) - len(missing)
+        if missing:
+            findings.sse_missing[tenant] = missing
 
     def _summary(
         self, record: RunRecord, findings: _Findings, ran_seconds: float, restarts: int
@@ -184,8 +190,10 @@ class Closing:
             stream_bytes=sum(one.bytes for one in figures.streams),
             stream_max_bytes=sum(one.max_bytes for one in figures.streams),
             sse_events=sse.counts.events,
-            sse_missing=findings.sse_missing,
+            sse_missing=sum(map(len, findings.sse_missing.values())),
+            sse_told=findings.sse_told,
             sse_resets=sse.counts.resets,
+            sse_gaps=sse.counts.told,
             unaccounted=missing + len(findings.unread),
             duplicates=findings.duplicate_keys + twice + sse.counts.twice,
             duplicates_absorbed=absorbed,

@@ -95,11 +95,13 @@ def _report(summary: Summary, console: RunConsole, *, as_json: bool) -> int:
         sys.stdout.flush()
     backlog = sum(account.backlog for account in summary.accounts.values())
     before = f" ({backlog} of them left by an earlier run)" if backlog else ""
+    told = f", {summary.sse_told} replaced by a reset" if summary.sse_resets else ""
     console.say(
         f"{summary.events} events of {summary.polls} polls in {summary.seconds:g} s: "
         f"{summary.events_stored} stored{before}, {summary.rejected} rejected, "
         f"{summary.lost} lost, {summary.unaccounted} unaccounted for, "
-        f"{summary.duplicates} doubled; {summary.sse_events} sent to the event stream's client"
+        f"{summary.duplicates} doubled; "
+        f"{summary.sse_events} sent to the event stream's client{told}"
     )
     for line in summary.problems:
         console.warn(line)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -32,6 +32,16 @@ class SseFrame:
     id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ToldGap:
+    """A reset and the sequences, both included, that its snapshot stands for."""
+
+    tenant: str
+    reason: str
+    first: int
+    last: int
+
+
 @dataclass(slots=True)
 class SseCounts:
     """What the client got."""
@@ -45,6 +55,12 @@ class SseCounts:
     """By tenant the newest sequence."""
     live_after: dict[str, int] = field(default_factory=dict[str, int])
     """By tenant the sequence that the first snapshot covered: every later event must come."""
+    told: list[ToldGap] = field(default_factory=list[ToldGap])
+    """What resets announced in place of events."""
+
+    def was_told(self, tenant: str, sequence: int) -> bool:
+        """Whether a reset announced that this event is not sent."""
+        return any(one.tenant == tenant and one.first <= sequence <= one.last for one in self.told)
 
 
 async def frames(lines: AsyncIterator[str]) -> AsyncIterator[SseFrame]:
@@ -79,9 +95,18 @@ def marks(identifier: str) -> dict[str, int]:
 class SseClient:
     """Follows one stream until cancelled; reconnects where it left off, as EventSource does."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        reconnect_seconds: float = _RECONNECT_SECONDS,
+    ) -> None:
         self._url = url
+        self._transport = transport
+        self._reconnect_seconds = reconnect_seconds
         self._last_id: str | None = None
+        self._announced: dict[str, str] = {}
         self.counts = SseCounts()
         self.first_device_at: float | None = None
         """When (monotonic clock) the first device came: what a page would show."""
@@ -89,30 +114,35 @@ class SseClient:
     async def run(self) -> None:
         """Follow the stream for ever."""
         timeout = httpx.Timeout(5.0, read=_SILENCE_SECONDS)
-        async with httpx.AsyncClient(timeout=timeout) as client:
+        async with httpx.AsyncClient(timeout=timeout, transport=self._transport) as client:
             while True:
                 try:
                     await self._follow(client)
                 except (httpx.HTTPError, ValueError) as error:
                     _log.debug("event stream", extra={"reason": str(error)})
-                await asyncio.sleep(_RECONNECT_SECONDS)
+                await asyncio.sleep(self._reconnect_seconds)
 
     async def _follow(self, client: httpx.AsyncClient) -> None:
         headers = {} if self._last_id is None else {"Last-Event-ID": self._last_id}
         async with client.stream("GET", self._url, headers=headers) as response:
             response.raise_for_status()
             self.counts.connects += 1
+            # A reset whose snapshot did not come whole was none: the position did not move.
+            self._announced.clear()
             async for frame in frames(response.aiter_lines()):
                 self._take(frame)
 
     def _take(self, frame: SseFrame) -> None:
+        counts = self.counts
+        if frame.event == "reset":
+            body = orjson.loads(frame.data)
+            self._announced[body["tenant"]] = body["reason"]
+            counts.resets += 1
+        elif frame.event == "snapshot-end" and frame.id is not None:
+            self._take_snapshot(marks(frame.id))
         if frame.id is not None:
             self._last_id = frame.id
-            self.counts.seen.update(marks(frame.id))
-            if frame.event == "snapshot-end":
-                for tenant, sequence in marks(frame.id).items():
-                    self.counts.live_after.setdefault(tenant, sequence)
-        counts = self.counts
+            counts.seen.update(marks(frame.id))
         if frame.event in _KINDS:
             body = orjson.loads(frame.data)
             key = (body["tenant"], body["device"], body["kind"], body["slot_unix_ms"])
@@ -121,4 +151,15 @@ class SseClient:
             counts.keys.add(key)
         if frame.event == "snapshot" or frame.event in _KINDS:
             self.first_device_at = self.first_device_at or time.monotonic()
-        counts.resets += frame.event == "reset"
+
+    def _take_snapshot(self, at: Mapping[str, int]) -> None:
+        counts = self.counts
+        for tenant, sequence in at.items():
+            counts.live_after.setdefault(tenant, sequence)
+        for tenant, reason in self._announced.items():
+            if tenant not in at:
+                continue
+            # A stream made anew begins at 1 again, whatever was seen of the one before.
+            seen = 0 if reason == "recreated" else counts.seen.get(tenant, 0)
+            counts.told.append(ToldGap(tenant, reason, seen + 1, at[tenant]))
+        self._announced.clear()

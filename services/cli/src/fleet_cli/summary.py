@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from fleet_cli.accounting import StreamAccount, total_unaccounted
+from fleet_cli.audit import ranges_of, show_ranges
+from fleet_cli.sse_client import ToldGap
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +27,12 @@ class Summary:
     stream_max_bytes: int
     sse_events: int
     sse_missing: int
-    """Events after the client's first snapshot that it did not get."""
+    """Events after the client's first snapshot that it neither got nor was told of."""
+    sse_told: int
+    """Events in whose place it got a reset and a fresh snapshot."""
     sse_resets: int
+    sse_gaps: Sequence[ToldGap]
+    """The resets: why, and the sequences that their snapshots stand for."""
     unaccounted: int
     duplicates: int
     duplicates_absorbed: int
@@ -62,15 +68,23 @@ class Summary:
 
 
 def unaccounted(
-    accounts: Mapping[str, StreamAccount], dropped_by_pollers: int, sse_missing: int
+    accounts: Mapping[str, StreamAccount],
+    dropped_by_pollers: int,
+    sse_missing: Mapping[str, Sequence[int]],
 ) -> tuple[int, list[str]]:
-    """All that is missing anywhere on the way, and a line for each way."""
+    """All that is missing anywhere on the way, and a line for each way.
+
+    `sse_missing`: by tenant the sequences that the event stream's client lacks, in order.
+    """
     problems = [
         f"{stream}: {line}" for stream, account in accounts.items() for line in account.explain()
     ]
     if dropped_by_pollers:
         problems.append(f"{dropped_by_pollers} dropped by pollers before they reached a stream")
-    if sse_missing:
-        problems.append(f"{sse_missing} in a stream, but not sent to the event stream's client")
-    total = total_unaccounted(accounts.values()) + dropped_by_pollers + sse_missing
-    return total, problems
+    problems += [
+        f"{tenant}: {len(sequences)} in the stream, but not sent to the event stream's client "
+        f"(sequences {show_ranges(ranges_of(sequences))})"
+        for tenant, sequences in sse_missing.items()
+    ]
+    missing = sum(map(len, sse_missing.values()))
+    return total_unaccounted(accounts.values()) + dropped_by_pollers + missing, problems
