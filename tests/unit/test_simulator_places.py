@@ -4,12 +4,19 @@ import stat
 from pathlib import Path
 
 import pytest
+import yaml
 
 from fleet_common.fleet_spec import TlsMode as SpecTlsMode
-from fleet_common.fleet_spec import load_fleet_file
+from fleet_common.fleet_spec import load_fleet_file, parse_fleet
+from fleet_common.inventory import device_records
 from fleet_simulator.certificates import Authority
 from fleet_simulator.device import TlsMode
-from fleet_simulator.fleet_file import CA_SECRET, write_credentials, write_fleet_file
+from fleet_simulator.fleet_file import (
+    CA_SECRET,
+    write_credentials,
+    write_fleet_file,
+    write_manifests,
+)
 from fleet_simulator.places import AddressMode, FleetTls, PlaceError, PlacePlan, give_places
 from fleet_simulator.server import Endpoint
 from support.routers import FixedRouter
@@ -117,3 +124,21 @@ def test_credentials_are_beside_the_fleet_file_and_for_the_owner_only(tmp_path: 
     }
     mode = (tmp_path / "secrets" / "acme-routers" / "password").stat().st_mode
     assert stat.S_IMODE(mode) == 0o600
+
+
+def test_the_manifests_are_the_fleets_and_each_secret_they_name(tmp_path: Path) -> None:
+    path = tmp_path / "manifests.yaml"
+
+    write_manifests(path, ENDPOINTS, "the CA")
+
+    documents = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+    secrets = {
+        one["metadata"]["name"]: one["stringData"] for one in documents if one["kind"] == "Secret"
+    }
+    fleets = [parse_fleet(one, "manifests") for one in documents if one["kind"] == "RouterFleet"]
+    named = {record.credentials_secret for fleet in fleets for record in device_records(fleet)}
+    assert len(secrets) + len(fleets) == len(documents)
+    assert named | {CA_SECRET} == set(secrets)
+    assert secrets[CA_SECRET] == {"ca.crt": "the CA"}
+    assert all(set(secrets[name]) == {"username", "password"} for name in named)
+    assert path.stat().st_mode & 0o077 == 0

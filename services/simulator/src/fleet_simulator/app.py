@@ -18,7 +18,7 @@ from fleet_simulator.certificates import Authority
 from fleet_simulator.clock import VirtualClock
 from fleet_simulator.device import DEFAULT_MAX_SESSIONS
 from fleet_simulator.faults import FaultBook, FaultRule
-from fleet_simulator.fleet_file import write_credentials, write_fleet_file
+from fleet_simulator.fleet_file import write_credentials, write_fleet_file, write_manifests
 from fleet_simulator.metrics import SimulatorMetrics
 from fleet_simulator.places import PlacePlan, give_places
 from fleet_simulator.reboots import hang_up_at_reboots
@@ -48,6 +48,7 @@ class Options:
     faults: tuple[FaultRule, ...] = ()
     fleet_file: Path | None = None
     credentials_dir: Path | None = None
+    manifest_file: Path | None = None
     admin_host: str = "127.0.0.1"
     admin_port: int | None = None
     upgrade_host_port: int | None = None
@@ -92,6 +93,8 @@ async def run(
             write_credentials(
                 options.credentials_dir, simulator.endpoints, authority.certificate_pem
             )
+        if options.manifest_file is not None:
+            write_manifests(options.manifest_file, simulator.endpoints, authority.certificate_pem)
         if options.fleet_file is not None:
             write_fleet_file(options.fleet_file, simulator.endpoints)
         announce(lines)

@@ -88,6 +88,12 @@ def simulate(  # noqa: PLR0913 - one parameter for each option
     credentials_dir: Annotated[
         Path, typer.Option(help="Where to write a folder per secret: username, password, ca.crt.")
     ] = Path("credentials"),
+    manifest_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where to write Secrets and RouterFleets for kubectl apply; not written unset."
+        ),
+    ] = None,
     admin_port: Annotated[
         int | None,
         typer.Option(
@@ -154,6 +160,7 @@ def simulate(  # noqa: PLR0913 - one parameter for each option
             faults=read_faults(faults or []),
             fleet_file=fleet_file,
             credentials_dir=credentials_dir,
+            manifest_file=manifest_file,
             admin_host=admin_host,
             admin_port=admin_port,
             upgrade_host_port=upgrade_host_port,

@@ -34,10 +34,7 @@ def secrets_of(tenant: str, endpoints: Iterable[Endpoint]) -> dict[_Login, str]:
 
 def fleet_documents(endpoints: Sequence[Endpoint]) -> list[Document]:
     """One RouterFleet per tenant. Every second device with a certificate is pinned to it."""
-    tenants: dict[str, list[Endpoint]] = {}
-    for endpoint in endpoints:
-        tenants.setdefault(endpoint.tenant, []).append(endpoint)
-    return [_document(tenant, members) for tenant, members in tenants.items()]
+    return [_document(tenant, members) for tenant, members in _by_tenant(endpoints).items()]
 
 
 def write_fleet_file(path: Path, endpoints: Sequence[Endpoint]) -> None:
@@ -47,18 +44,56 @@ def write_fleet_file(path: Path, endpoints: Sequence[Endpoint]) -> None:
     _replace(path, text, mode=0o644)
 
 
+def manifest_documents(endpoints: Sequence[Endpoint], authority_pem: str) -> list[Document]:
+    """The Secrets that the RouterFleets name, then the RouterFleets: all that a cluster needs."""
+    secrets = [
+        _secret(name, {"username": username, "password": password})
+        for tenant, members in _by_tenant(endpoints).items()
+        for (username, password), name in secrets_of(tenant, members).items()
+    ]
+    if _has_certificates(endpoints):
+        secrets.append(_secret(CA_SECRET, {"ca.crt": authority_pem}))
+    return [*secrets, *fleet_documents(endpoints)]
+
+
+def write_manifests(path: Path, endpoints: Sequence[Endpoint], authority_pem: str) -> None:
+    """Write `manifest_documents` as one file for `kubectl apply -f`; it holds passwords."""
+    text = "# Written by fleet_simulator for kubectl apply.\n"
+    text += yaml.safe_dump_all(
+        manifest_documents(endpoints, authority_pem), sort_keys=False, explicit_start=True
+    )
+    _replace(path, text, mode=0o600)
+
+
 def write_credentials(directory: Path, endpoints: Sequence[Endpoint], authority_pem: str) -> None:
     """Write `<secret>/username` and `password` per secret, and `ca.crt` in the CA's own."""
-    tenants: Mapping[str, list[Endpoint]] = {}
-    tenants = {endpoint.tenant: [] for endpoint in endpoints}
-    for endpoint in endpoints:
-        tenants[endpoint.tenant].append(endpoint)
-    for tenant, members in tenants.items():
+    for tenant, members in _by_tenant(endpoints).items():
         for (username, password), name in secrets_of(tenant, members).items():
             _replace(directory / name / "username", username, mode=0o600)
             _replace(directory / name / "password", password, mode=0o600)
-    if any(endpoint.tls is TlsMode.CERTIFICATE for endpoint in endpoints):
+    if _has_certificates(endpoints):
         _replace(directory / CA_SECRET / "ca.crt", authority_pem, mode=0o644)
+
+
+def _by_tenant(endpoints: Iterable[Endpoint]) -> Mapping[str, list[Endpoint]]:
+    tenants: dict[str, list[Endpoint]] = {}
+    for endpoint in endpoints:
+        tenants.setdefault(endpoint.tenant, []).append(endpoint)
+    return tenants
+
+
+def _has_certificates(endpoints: Iterable[Endpoint]) -> bool:
+    return any(endpoint.tls is TlsMode.CERTIFICATE for endpoint in endpoints)
+
+
+def _secret(name: str, values: Mapping[str, str]) -> Document:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name},
+        "type": "Opaque",
+        "stringData": dict(values),
+    }
 
 
 def _document(tenant: str, endpoints: Sequence[Endpoint]) -> Document:

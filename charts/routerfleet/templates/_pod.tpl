@@ -1,0 +1,112 @@
+{{/* What every pod of the chart must be: nobody special. */}}
+{{- define "routerfleet.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: {{ .uid }}
+runAsGroup: {{ .uid }}
+fsGroup: {{ .uid }}
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{- define "routerfleet.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+runAsNonRoot: true
+capabilities:
+  drop: [ALL]
+{{- end -}}
+
+{{/* The shared and the component's own `pod` values, the component's winning. */}}
+{{- define "routerfleet.podValues" -}}
+{{- toYaml (mergeOverwrite (deepCopy .root.Values.pods) (deepCopy .pod)) -}}
+{{- end -}}
+
+{{/* Where a pod goes: dict "root" . "component" "writer" "pod" .Values.writer.pod. */}}
+{{- define "routerfleet.scheduling" -}}
+{{- $pod := fromYaml (include "routerfleet.podValues" .) -}}
+{{- with $pod.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with $pod.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $pod.tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $pod.affinity }}
+affinity: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- if $pod.topologySpread }}
+topologySpreadConstraints:
+  {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+  - maxSkew: 1
+    topologyKey: {{ . }}
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels: {{- include "routerfleet.selector" $ | nindent 8 }}
+  {{- end }}
+{{- end }}
+{{- with .root.Values.image.pullSecrets }}
+imagePullSecrets: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* Labels and annotations of a pod; "port" is where its metrics are, "" for none. */}}
+{{- define "routerfleet.podMetadata" -}}
+{{- $pod := fromYaml (include "routerfleet.podValues" .) -}}
+labels: {{- include "routerfleet.labels" . | nindent 2 }}
+  {{- with $pod.labels }}{{ toYaml . | nindent 2 }}{{ end }}
+{{- $annotations := dict -}}
+{{- if and .port .root.Values.monitoring.annotations -}}
+{{- $annotations = dict "prometheus.io/scrape" "true" "prometheus.io/port" .port "prometheus.io/path" "/metrics" -}}
+{{- end -}}
+{{- $annotations = mergeOverwrite $annotations (default dict .annotations) (default dict $pod.annotations) -}}
+{{- with $annotations }}
+annotations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{- define "routerfleet.adminPort" -}}
+- name: admin
+  containerPort: 9100
+{{- end -}}
+
+{{/* /healthz is red when work stands still; a broker or database that is away is no reason. */}}
+{{- define "routerfleet.probes" -}}
+startupProbe:
+  httpGet: {path: /healthz, port: admin}
+  periodSeconds: 2
+  failureThreshold: 60
+livenessProbe:
+  httpGet: {path: /healthz, port: admin}
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 6
+readinessProbe:
+  httpGet: {path: /readyz, port: admin}
+  periodSeconds: 5
+  timeoutSeconds: 5
+{{- end -}}
+
+{{/* A map of plain variables as a list, in the order of their names. */}}
+{{- define "routerfleet.plainEnv" -}}
+{{- range $name, $value := . }}
+- name: {{ $name }}
+  value: {{ $value | toString | quote }}
+{{- end }}
+{{- end -}}
+
+{{/* Log and tracing settings that all services share. */}}
+{{- define "routerfleet.commonEnv" -}}
+- name: FLEET_LOG__LEVEL
+  value: {{ .Values.log.level }}
+- name: FLEET_LOG__FORMAT
+  value: {{ .Values.log.format }}
+{{- with .Values.tracing.endpoint }}
+- name: FLEET_TRACING__ENDPOINT
+  value: {{ . | quote }}
+- name: FLEET_TRACING__SAMPLE_RATIO
+  value: {{ $.Values.tracing.sampleRatio | quote }}
+{{- end }}
+{{- end -}}
