@@ -51,7 +51,7 @@ class Row:
 
     def fleet(self, number: int) -> RouterFleet:
         events: dict[str, object] = {
-            "replayWindow": self.window,
+            "replayWindow": max(self.window, self.interval),
             "storage": self.storage.value,
             "replicas": self.replicas,
         }

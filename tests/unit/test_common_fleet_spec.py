@@ -50,7 +50,7 @@ def test_a_written_fleet_reads_back_the_same() -> None:
         ({"events": {"maxBytes": "1 potato"}}, "'1 potato' is not a size (examples: 1048576"),
         ({"events": {"storage": "tape"}}, "spec.events.storage: Input should be 'file' or 'mem"),
         ({"events": {"replicas": 2}}, "spec.events.replicas: Input should be 1, 3 or 5 (it is 2)"),
-        ({"shards": {"min": 3, "max": 2}}, "spec.shards: min 3 is above max 2"),
+        ({"shards": {"min": 3, "max": 2}}, "spec.shards: min must not be above max: min 3"),
         ({"tls": {"mode": "pinned"}}, "spec.tls: mode pinned needs fingerprintSha256"),
         ({"tls": {"mode": "ssl"}}, "spec.tls.mode: Input should be 'plain', 'verify', 'pinned'"),
         ({"credentials": {}}, "spec.credentials.secretRef: is missing and must be given"),

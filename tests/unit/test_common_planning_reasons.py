@@ -213,7 +213,11 @@ def test_a_size_kept_a_little_too_small_is_not_called_shortened() -> None:
 
 
 def test_a_window_shorter_than_the_interval_is_a_contradiction() -> None:
-    result = one_plan(fleet("north", 1, events={"replayWindow": "10m"}, cadence={"interval": "1h"}))
+    written = fleet("north", 1, events={"replayWindow": "10m"})
+    hourly = written.spec.cadence.model_copy(update={"interval": 3600.0})
+    spec = written.spec.model_copy(update={"cadence": hourly})
+    # A file like this is refused; an option that replaces the interval is not.
+    result = one_plan(written.model_copy(update={"spec": spec}))
     messages = [c.message for c in result.conditions]
     assert conditions(result) == {ConditionType.CONTRADICTORY_WINDOWS}
     assert "status comes every 1h, events.replayWindow is 10m: at times it holds none" in messages

@@ -1,0 +1,76 @@
+"""The RouterFleet resource: its models, its rules, its devices from everywhere, its files."""
+
+from fleet_common.fleet_spec.device import (
+    PLAIN_PORT,
+    TLS_PORT,
+    CredentialsSpec,
+    DeviceSpec,
+    SecretReference,
+    TlsMode,
+    TlsSpec,
+)
+from fleet_common.fleet_spec.devices_from import (
+    ConfigMaps,
+    Inventory,
+    Problem,
+    ProblemKind,
+    collect_devices,
+    summarize,
+)
+from fleet_common.fleet_spec.fields import SpecModel
+from fleet_common.fleet_spec.files import load_fleet_file, parse_fleet
+from fleet_common.fleet_spec.model import (
+    API_VERSION,
+    KIND,
+    MAX_DEVICES,
+    MAX_NAME_LENGTH,
+    CadenceSpec,
+    ConfigMapReference,
+    DatabaseSpec,
+    DeletionPolicy,
+    DevicesFrom,
+    EventsSpec,
+    Metadata,
+    RetentionSpec,
+    RouterFleet,
+    RouterFleetSpec,
+    ShardsSpec,
+    with_devices,
+)
+from fleet_common.fleet_spec.wording import explain
+
+__all__ = [
+    "API_VERSION",
+    "KIND",
+    "MAX_DEVICES",
+    "MAX_NAME_LENGTH",
+    "PLAIN_PORT",
+    "TLS_PORT",
+    "CadenceSpec",
+    "ConfigMapReference",
+    "ConfigMaps",
+    "CredentialsSpec",
+    "DatabaseSpec",
+    "DeletionPolicy",
+    "DeviceSpec",
+    "DevicesFrom",
+    "EventsSpec",
+    "Inventory",
+    "Metadata",
+    "Problem",
+    "ProblemKind",
+    "RetentionSpec",
+    "RouterFleet",
+    "RouterFleetSpec",
+    "SecretReference",
+    "ShardsSpec",
+    "SpecModel",
+    "TlsMode",
+    "TlsSpec",
+    "collect_devices",
+    "explain",
+    "load_fleet_file",
+    "parse_fleet",
+    "summarize",
+    "with_devices",
+]
