@@ -1,9 +1,11 @@
 """The firmware-checker as a process, against a real nats-server and a real HTTP host."""
 
+import asyncio
+import contextlib
 import json
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -506,6 +508,55 @@ async def test_it_ends_in_time_while_the_broker_hangs_or_was_never_there(
             lambda: service.get("/healthz"), lambda answer: answer is not None, what="start"
         )
         assert await service.stop() == 0
+
+
+@contextlib.asynccontextmanager
+async def cut_at(target: int, words: bytes) -> AsyncGenerator[int]:
+    """A port in front of another that is gone for good once a client sends these words."""
+    ended = asyncio.Event()
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                if words in data:
+                    ended.set()
+                    return
+                writer.write(data)
+        ended.set()
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        back, forth = await asyncio.open_connection("127.0.0.1", target)
+        pumps = [asyncio.create_task(pump(reader, forth)), asyncio.create_task(pump(back, writer))]
+        await ended.wait()
+        server.close()
+        for task in pumps:
+            task.cancel()
+        for side in (writer, forth):
+            side.transport.abort()
+
+    port = free_port()
+    server = await asyncio.start_server(carry, "127.0.0.1", port)
+    try:
+        yield port
+    finally:
+        server.close()
+
+
+async def test_it_ends_in_time_when_the_broker_goes_in_the_middle_of_an_answer(
+    nats_server: NatsServer, nats_client: Client, host: UpgradeHost, tmp_path: Path
+) -> None:
+    await declare(nats_client)
+    await publish_firmware(nats_client, "r1", "7.20.1")
+    async with cut_at(nats_server.port, b"$JS.API.DIRECT.GET") as port:
+        through = settings(nats_server, host) | {
+            "FLEET_NATS__URL": f"nats://127.0.0.1:{port}",
+            "FLEET_NATS__REQUEST_TIMEOUT_SECONDS": "60",
+        }
+        with service_process(MODULE, through, tmp_path / "cut") as service:
+            await eventually(
+                lambda: "connection lost" in service.log_text(), bool, what="the connection cut"
+            )
+            assert await service.stop(9) == 0, service.log_text()[-2000:]
 
 
 async def test_five_hundred_devices_are_restored_and_answered(

@@ -1,5 +1,6 @@
 """The firmware-checker put together."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol
@@ -64,6 +65,9 @@ async def run(runtime: Runtime, settings: FirmwareSettings, metrics: FirmwareMet
         await runtime.stop.wait()
         for task in work:
             task.cancel()
+        # Before the connection ends: a nats-py call that is cancelled on a closed connection
+        # raises ConnectionClosedError in place of the cancellation, and the task goes on.
+        await asyncio.wait(work)
         await tenants.close()
         await close(client)
 
