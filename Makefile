@@ -22,6 +22,9 @@ demo: setup ## Run the whole system here: 101 simulated routers, all services, a
 test: setup ## Run every test of this machine's tier (under 10 minutes)
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup $(ARGS)
 
+test-chart: setup ## Check the chart: golden renders, schema, alerts (needs helm; ARGS=--golden-update)
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) tests/chart $(ARGS)
+
 lint: setup ## Style, layers, dependencies, contract lint
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -36,7 +39,7 @@ generate: setup ## Make the generated files anew
 	@$(BIN)/python tools/generate.py
 
 verify-generated: generate ## Fail when a committed generated file differs
-	@git diff --exit-code --stat -- proto/src/fleet_contracts/gen docs/settings.md docs/metrics.md
+	@git diff --exit-code --stat -- proto/src/fleet_contracts/gen docs/settings.md docs/metrics.md charts/routerfleet
 
 bench: setup ## Measure the figures, print a table, write .bench/results.json (ONLY=poller for a part)
 	@PYTHONPATH=tests $(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
@@ -56,4 +59,4 @@ clean: ## Remove the environment, caches and the demo's data
 	@rm -rf $(VENV) .demo .bench .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test lint typecheck generate verify-generated bench chaos pictures lock clean
+.PHONY: help setup demo test test-chart lint typecheck generate verify-generated bench chaos pictures lock clean

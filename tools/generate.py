@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import chart_values
 import metrics_docs
 import settings_docs
 
@@ -24,6 +25,7 @@ def main() -> None:
     generate_protobuf(PROTOBUF_OUT)
     settings_docs.write()
     metrics_docs.write()
+    chart_values.write()
 
 
 def generate_protobuf(out: Path) -> None:

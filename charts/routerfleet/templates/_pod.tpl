@@ -52,10 +52,11 @@ imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
 
-{{/* Labels and annotations of a pod; "port" is where its metrics are, "" for none. */}}
+{{/* Labels and annotations of a pod, without versions: a new chart alone restarts nothing. "port" is where its metrics are, "" for none. */}}
 {{- define "routerfleet.podMetadata" -}}
 {{- $pod := fromYaml (include "routerfleet.podValues" .) -}}
-labels: {{- include "routerfleet.labels" . | nindent 2 }}
+labels: {{- include "routerfleet.selector" . | nindent 2 }}
+  app.kubernetes.io/part-of: routerfleet
   {{- with $pod.labels }}{{ toYaml . | nindent 2 }}{{ end }}
 {{- $annotations := dict -}}
 {{- if and .port .root.Values.monitoring.annotations -}}

@@ -1,0 +1,45 @@
+{{/* What a shard's pod has besides what the operator knows itself; fleet_operator.poller_pods. */}}
+{{- define "routerfleet.operator.pollerPod" -}}
+{{- $pod := fromYaml (include "routerfleet.podValues" (dict "root" . "pod" .Values.poller.pod)) -}}
+{{- $env := dict -}}
+{{- with .Values.tracing.endpoint -}}
+{{- $env = dict "FLEET_TRACING__ENDPOINT" . "FLEET_TRACING__SAMPLE_RATIO" (toString $.Values.tracing.sampleRatio) -}}
+{{- end -}}
+{{- range $name, $value := .Values.poller.env -}}
+{{- $_ := set $env $name (toString $value) -}}
+{{- end -}}
+{{- $annotations := deepCopy (default dict $pod.annotations) -}}
+{{- if not .Values.monitoring.annotations -}}
+{{- $annotations = merge $annotations (dict "prometheus.io/scrape" "false") -}}
+{{- end -}}
+resources: {{- toYaml .Values.poller.resources | nindent 2 }}
+env: {{- toYaml $env | nindent 2 }}
+podLabels: {{- toYaml (default dict $pod.labels) | nindent 2 }}
+podAnnotations: {{- toYaml $annotations | nindent 2 }}
+nodeSelector: {{- toYaml (default dict $pod.nodeSelector) | nindent 2 }}
+tolerations: {{- toYaml (default list $pod.tolerations) | nindent 2 }}
+affinity: {{- toYaml (default dict $pod.affinity) | nindent 2 }}
+imagePullSecrets: {{- toYaml (default list .Values.image.pullSecrets) | nindent 2 }}
+priorityClassName: {{ default "" $pod.priorityClassName | quote }}
+{{- if $pod.topologySpread }}
+topologySpreadConstraints:
+  - {maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: ScheduleAnyway}
+  - {maxSkew: 1, topologyKey: topology.kubernetes.io/zone, whenUnsatisfiable: ScheduleAnyway}
+{{- end }}
+{{- end -}}
+
+{{/* The pollers' NATS user: of the bundled server, or from a Secret that may or may not have one. */}}
+{{- define "routerfleet.operator.pollerLogin" -}}
+{{- if .Values.nats.enabled }}
+- name: FLEET_OPERATOR__POLLER_NATS_PASSWORD
+  valueFrom:
+    secretKeyRef: {name: {{ include "routerfleet.nats.secret" . }}, key: poller-password}
+{{- else if .Values.nats.external.existingSecret }}
+- name: FLEET_OPERATOR__POLLER_NATS_USER
+  valueFrom:
+    secretKeyRef: {name: {{ .Values.nats.external.existingSecret }}, key: poller-user, optional: true}
+- name: FLEET_OPERATOR__POLLER_NATS_PASSWORD
+  valueFrom:
+    secretKeyRef: {name: {{ .Values.nats.external.existingSecret }}, key: poller-password, optional: true}
+{{- end }}
+{{- end -}}
