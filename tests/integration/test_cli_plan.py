@@ -44,16 +44,19 @@ def js(nats_client: Client) -> JetStreamContext:
     return nats_client.jetstream(timeout=5)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
 
 
-def applier_of(js: JetStreamContext, budget_bytes: int = BUDGET) -> PlanApplier:
-    return PlanApplier(js, single_budget(budget_bytes), RunnerMetrics(), advice=ADVICE)
+def applier_of(client: Client, budget_bytes: int = BUDGET) -> PlanApplier:
+    js = client.jetstream(timeout=5)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+    return PlanApplier(client, js, single_budget(budget_bytes), RunnerMetrics(), advice=ADVICE)
 
 
 async def max_bytes(js: JetStreamContext, tenant: str) -> int:
     return (await js.stream_info(f"FLEET_{tenant}")).config.max_bytes or 0
 
 
-async def test_streams_and_records_stand_after_the_first_application(js: JetStreamContext) -> None:
-    applied = await applier_of(js).apply([fleet("north", "a", "b"), fleet("south", "c")])
+async def test_streams_and_records_stand_after_the_first_application(
+    js: JetStreamContext, nats_client: Client
+) -> None:
+    applied = await applier_of(nats_client).apply([fleet("north", "a", "b"), fleet("south", "c")])
     for plan in applied.plans:
         info = await js.stream_info(plan.definition.name)
         assert differences(info.config, stream_config(plan.definition)) == {}
@@ -63,23 +66,27 @@ async def test_streams_and_records_stand_after_the_first_application(js: JetStre
     assert len(applied.notes) == 2
 
 
-async def test_applying_the_same_again_changes_nothing(js: JetStreamContext) -> None:
-    applier = applier_of(js)
+async def test_applying_the_same_again_changes_nothing(
+    js: JetStreamContext, nats_client: Client
+) -> None:
+    applier = applier_of(nats_client)
     await applier.apply([fleet("north", "a", "b")])
     before = (await js.stream_info("KV_fleet-inventory")).state.last_seq
     assert (await applier.apply([fleet("north", "a", "b")])).notes == ()
     assert (await js.stream_info("KV_fleet-inventory")).state.last_seq == before
 
 
-async def test_other_devices_are_other_records(js: JetStreamContext) -> None:
-    applier = applier_of(js)
+async def test_other_devices_are_other_records(js: JetStreamContext, nats_client: Client) -> None:
+    applier = applier_of(nats_client)
     await applier.apply([fleet("north", "a", "b")])
     await applier.apply([fleet("north", "b", "c")])
     assert await keys_under(await inventory_bucket(js), "north") == ["north.b", "north.c"]
 
 
-async def test_a_limit_changed_by_hand_is_put_right_and_said(js: JetStreamContext) -> None:
-    applier = applier_of(js)
+async def test_a_limit_changed_by_hand_is_put_right_and_said(
+    js: JetStreamContext, nats_client: Client
+) -> None:
+    applier = applier_of(nats_client)
     planned = (await applier.apply([fleet("north", "a")])).plans[0].max_bytes
     config = (await js.stream_info("FLEET_north")).config
     config.max_bytes = -1
@@ -89,23 +96,26 @@ async def test_a_limit_changed_by_hand_is_put_right_and_said(js: JetStreamContex
     assert await max_bytes(js, "north") == planned
 
 
-async def test_measured_sizes_that_move_a_little_change_nothing(js: JetStreamContext) -> None:
-    applier = applier_of(js)
+async def test_measured_sizes_that_move_a_little_change_nothing(
+    js: JetStreamContext, nats_client: Client
+) -> None:
+    applier = applier_of(nats_client)
     small = [fleet("north", *(f"d{n}" for n in range(100)), interval="1s")]
     tenant = small[0].tenant
     before = (await applier.apply(small, {tenant: {Kind.HEALTH: 200.0}})).plans[0].max_bytes
     for size in (199.0, 202.0, 195.0):
         assert (await applier.apply(small, {tenant: {Kind.HEALTH: size}})).notes == ()
         assert await max_bytes(js, "north") == before
-    again = applier_of(js)
+    again = applier_of(nats_client)
     assert (await again.apply(small, {tenant: {Kind.HEALTH: 199.0}})).notes == ()
     assert await max_bytes(js, "north") == before
 
 
 async def test_a_tenant_that_left_keeps_its_messages_and_gives_back_its_room(
     js: JetStreamContext,
+    nats_client: Client,
 ) -> None:
-    applier = applier_of(js)
+    applier = applier_of(nats_client)
     crowd = [f"d{n}" for n in range(300)]
     await applier.apply([fleet("north", *crowd, interval="1s")])
     await js.publish("fleet.north.d1.status", b"kept")  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
@@ -120,15 +130,15 @@ async def test_a_tenant_that_left_keeps_its_messages_and_gives_back_its_room(
     assert (await js.stream_info("FLEET_north")).state.messages == 1
 
 
-async def test_a_budget_below_the_floors_is_refused_with_what_to_do(js: JetStreamContext) -> None:
+async def test_a_budget_below_the_floors_is_refused_with_what_to_do(nats_client: Client) -> None:
     with pytest.raises(ConfigurationError, match="--budget"):
-        await applier_of(js, MIB).apply([fleet("north", "a"), fleet("south", "b")])
+        await applier_of(nats_client, MIB).apply([fleet("north", "a"), fleet("south", "b")])
 
 
 async def test_measured_sizes_are_what_the_broker_counts(
     js: JetStreamContext, nats_client: Client
 ) -> None:
-    await applier_of(js).apply([fleet("north", "a", "b", "c")])
+    await applier_of(nats_client).apply([fleet("north", "a", "b", "c")])
     slot = round(datetime.now(UTC).timestamp() * 1000)
     for name in ("a", "b", "c"):
         status = Status(reachability="REACHABILITY_UP", uptime_seconds=1000)
@@ -140,8 +150,10 @@ async def test_measured_sizes_are_what_the_broker_counts(
     assert sizes == {"north": {Kind.STATUS: pytest.approx(state.bytes / 3)}}
 
 
-async def test_a_range_of_a_stream_ends_where_it_should(js: JetStreamContext) -> None:
-    await applier_of(js).apply([fleet("north", "a")])
+async def test_a_range_of_a_stream_ends_where_it_should(
+    js: JetStreamContext, nats_client: Client
+) -> None:
+    await applier_of(nats_client).apply([fleet("north", "a")])
     for number in range(10):
         await js.publish("fleet.north.a.status", b"%d" % number)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
 

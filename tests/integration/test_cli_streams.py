@@ -43,12 +43,14 @@ STREAM = "FLEET_north"
 class Runner:
     """The part of the local runner that keeps the streams."""
 
-    def __init__(self, js: JetStreamContext, budget_bytes: int) -> None:
-        self.js = js
+    def __init__(self, client: Client, budget_bytes: int) -> None:
+        self.js = js = client.jetstream(timeout=10)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
         self.metrics = RunnerMetrics()
         announcer = TrimAnnouncer(js, self.metrics)
         budget = single_budget(budget_bytes)
-        self.applier = PlanApplier(js, budget, self.metrics, announcer=announcer, advice=ADVICE)
+        self.applier = PlanApplier(
+            client, js, budget, self.metrics, announcer=announcer, advice=ADVICE
+        )
         self.watch = StreamWatch(js, self.applier, announcer, self.metrics)
 
     def value(self, name: str, **labels: str) -> float | None:
@@ -111,33 +113,36 @@ async def drain(subscription: JetStreamContext.PullSubscription, count: int) -> 
 
 async def test_what_someone_changes_or_deletes_is_put_right_at_the_next_look(
     js: JetStreamContext,
+    nats_client: Client,
 ) -> None:
-    runner = Runner(js, 8 * MIB)
+    runner = Runner(nats_client, 8 * MIB)
     planned = (await runner.applier.apply([fleet()])).plans[0].definition
     config = (await js.stream_info(STREAM)).config
     config.max_bytes, config.max_age = 3 * MIB, 400.0
     await js.update_stream(config)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
-    (note,) = await runner.watch.look()
+    (note,) = (await runner.watch.look()).notes
     assert "changed by someone else" in note
     assert differences((await js.stream_info(STREAM)).config, stream_config(planned)) == {}
 
     await js.delete_stream(STREAM)
-    (note,) = await runner.watch.look()
+    (note,) = (await runner.watch.look()).notes
     assert "deleted by someone else" in note
     assert differences((await js.stream_info(STREAM)).config, stream_config(planned)) == {}
     assert runner.value("fleet_runner_drift_corrections_total", tenant="north") == 2
-    assert await runner.watch.look() == []
+    assert (await runner.watch.look()).notes == ()
     assert await runner.trims() == []
 
 
-async def test_a_smaller_plan_says_exactly_what_it_dropped(js: JetStreamContext) -> None:
-    runner = Runner(js, 8 * MIB)
+async def test_a_smaller_plan_says_exactly_what_it_dropped(
+    js: JetStreamContext, nats_client: Client
+) -> None:
+    runner = Runner(nats_client, 8 * MIB)
     await runner.applier.apply([fleet()])
     await runner.fill(4000)
     await drain(await runner.writer(), 4000)
     before = (await js.stream_info(STREAM)).state
 
-    smaller = Runner(js, 2 * MIB)
+    smaller = Runner(nats_client, 2 * MIB)
     notes = (await smaller.applier.apply([fleet()])).notes
 
     assert any("dropped" in note and "all of them stored" in note for note in notes), notes
@@ -156,11 +161,11 @@ async def test_a_smaller_plan_says_exactly_what_it_dropped(js: JetStreamContext)
 
 
 async def test_a_stream_keeps_its_size_for_a_consumer_unless_the_budget_leaves_no_more(
-    js: JetStreamContext,
+    nats_client: Client,
 ) -> None:
     big = fleet()
-    await Runner(js, 8 * MIB).applier.apply([big])
-    runner = Runner(js, 8 * MIB)
+    await Runner(nats_client, 8 * MIB).applier.apply([big])
+    runner = Runner(nats_client, 8 * MIB)
     await runner.fill(4000)
     await drain(await runner.writer(), 500)
     # Fewer devices need less, but 3,500 messages are not stored yet.
@@ -168,7 +173,7 @@ async def test_a_stream_keeps_its_size_for_a_consumer_unless_the_budget_leaves_n
     assert plan.max_bytes == 8 * MIB
     assert "has yet to store" in plan.sentence
     # A budget of 2 MiB cannot hold them: that is said before they go, and when they have gone.
-    forced = Runner(js, 2 * MIB)
+    forced = Runner(nats_client, 2 * MIB)
     notes = (await forced.applier.apply([big])).notes
     foretold = next(n for n, note in enumerate(notes) if "has not stored" in note)
     dropped = next(n for n, note in enumerate(notes) if "dropped" in note)
@@ -179,22 +184,23 @@ async def test_a_stream_keeps_its_size_for_a_consumer_unless_the_budget_leaves_n
 
 async def test_a_stopped_writer_is_warned_of_and_what_it_misses_is_announced(
     js: JetStreamContext,
+    nats_client: Client,
 ) -> None:
-    runner = Runner(js, 2 * MIB)
+    runner = Runner(nats_client, 2 * MIB)
     await runner.applier.apply([fleet()])
     await drain_none(await runner.writer())
     await runner.fill(500)
-    assert await runner.watch.look() == []
+    assert (await runner.watch.look()).notes == ()
     healthy = runner.value("fleet_runner_until_loss_seconds", tenant="north")
     await runner.fill(800)
-    (warning,) = await runner.watch.look()
+    (warning,) = (await runner.watch.look()).notes
     assert f"{WRITER_CONSUMER} has not stored 1300 messages" in warning
     nearer = runner.value("fleet_runner_until_loss_seconds", tenant="north")
     assert healthy is not None
     assert nearer is not None
     assert 0 < nearer < healthy
     await runner.fill(2000)
-    lines = await runner.watch.look()
+    lines = (await runner.watch.look()).notes
     (trim,) = await runner.trims()
     first = (await js.stream_info(STREAM)).state.first_seq
     assert (trim.cause, trim.from_sequence) == (TRIM_CAUSE_DISCARDED_UNSTORED, 1)
@@ -209,11 +215,13 @@ async def drain_none(subscription: JetStreamContext.PullSubscription) -> None:
     assert (await subscription.consumer_info()).ack_floor is not None
 
 
-async def test_a_stream_of_someone_else_on_our_subjects_is_named(js: JetStreamContext) -> None:
+async def test_a_stream_of_someone_else_on_our_subjects_is_named(
+    js: JetStreamContext, nats_client: Client
+) -> None:
     theirs = StreamConfig(name="THEIRS", subjects=["fleet.north.*.status"], max_bytes=MIB)
     await js.add_stream(theirs)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
     with pytest.raises(ConfigurationError, match=r"THEIRS listens to fleet\.north\.\*\.status"):
-        await Runner(js, 8 * MIB).applier.apply([fleet()])
+        await Runner(nats_client, 8 * MIB).applier.apply([fleet()])
 
 
 @asynccontextmanager

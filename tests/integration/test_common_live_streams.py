@@ -11,13 +11,6 @@ from nats.js.api import ConsumerConfig, StreamConfig
 
 from fleet_common.broker import declare_bucket, declare_stream
 from fleet_common.errors import TransientError
-from fleet_common.live_streams import (
-    LiveStream,
-    account_limits,
-    list_streams,
-    server_version,
-    stored_sequence,
-)
 from fleet_common.planning import (
     AccountLimits,
     ExistingStream,
@@ -29,6 +22,15 @@ from fleet_common.planning import (
     estimate_trim,
     plan_streams,
     single_budget,
+)
+from fleet_common.streams.live import (
+    LiveStream,
+    StoredPositions,
+    account_limits,
+    consumers_of,
+    list_streams,
+    look_at,
+    server_version,
 )
 from fleet_contracts.streams import StreamStorage, tenant_stream
 from fleet_contracts.subjects import TenantId
@@ -55,7 +57,10 @@ async def fill(js: JetStreamContext, count: int, size: int = 1000) -> None:
 
 
 async def north(client: Client) -> LiveStream:
-    (found,) = [one for one in await list_streams(client) if one.name == "FLEET_north"]
+    found = (await list_streams(client))["FLEET_north"]
+    alone = await look_at(client, "FLEET_north")
+    assert alone is not None
+    assert (alone.state(None), alone.existing) == (found.state(None), found.existing)
     return found
 
 
@@ -65,14 +70,16 @@ async def test_a_stream_is_seen_with_its_limits_and_times(
     began = time.time()
     await declare_stream(js, tenant_stream(NORTH, max_bytes=8 * MIB, max_age_seconds=3600))
     empty = await north(nats_client)
-    assert (empty.first_time, empty.messages, empty.max_bytes) == (None, 0, 8 * MIB)
+    assert (empty.first_time, empty.info.state.messages, empty.max_bytes) == (None, 0, 8 * MIB)
     await fill(js, 10)
 
     one = await north(nats_client)
 
-    assert (one.messages, one.first_sequence, one.last_sequence) == (10, 1, 10)
-    assert (one.subjects, one.storage, one.replicas) == (("fleet.north.>",), StreamStorage.FILE, 1)
-    assert one.max_age_seconds == 3600
+    state = one.state(None)
+    assert (state.messages, state.first_sequence, state.last_sequence) == (10, 1, 10)
+    assert (one.existing.subjects, one.storage) == (("fleet.north.>",), StreamStorage.FILE)
+    assert state.max_age_seconds == 3600
+    assert (state.first_time, state.last_time) == (one.first_time, one.last_time)
     assert one.first_time is not None
     assert one.last_time is not None
     assert began - 1 <= one.first_time <= one.last_time <= time.time() + 1
@@ -84,8 +91,8 @@ async def test_a_stream_without_limits_is_seen_so_and_a_bucket_reserves(
 ) -> None:
     await js.add_stream(StreamConfig(name="NAIVE", subjects=["naive.>"]))  # pyright: ignore[reportUnknownMemberType] - as above
     await declare_bucket(js, "things", 3 * MIB)
-    found = {one.name: one for one in await list_streams(nats_client)}
-    assert (found["NAIVE"].max_bytes, found["NAIVE"].max_age_seconds) == (None, None)
+    found = await list_streams(nats_client)
+    assert (found["NAIVE"].max_bytes, found["NAIVE"].state(None).max_age_seconds) == (None, None)
     assert found["NAIVE"].reservation.size_bytes == 0
     assert found["KV_things"].reservation.size_bytes == 3 * MIB
 
@@ -96,7 +103,7 @@ async def test_more_streams_than_a_page_holds_are_all_listed(
     for number in range(270):
         config = StreamConfig(name=f"S{number}", subjects=[f"s{number}"], storage="memory")  # pyright: ignore[reportArgumentType] - nats-py takes the word
         await js.add_stream(config)  # pyright: ignore[reportUnknownMemberType] - as above
-    assert {one.name for one in await list_streams(nats_client)} == {f"S{n}" for n in range(270)}
+    assert set(await list_streams(nats_client)) == {f"S{n}" for n in range(270)}
 
 
 async def test_the_trim_is_what_was_estimated(js: JetStreamContext, nats_client: Client) -> None:
@@ -108,9 +115,10 @@ async def test_the_trim_is_what_was_estimated(js: JetStreamContext, nats_client:
     await declare_stream(js, tenant_stream(NORTH, max_bytes=MIB, max_age_seconds=3600))
 
     after = await north(nats_client)
-    assert before.messages - after.messages == estimate.messages
-    assert after.first_sequence == (estimate.to_sequence or 0) + 1
-    assert before.bytes - after.bytes == pytest.approx(estimate.bytes, abs=1100)
+    was, now = before.info.state, after.info.state
+    assert was.messages - now.messages == estimate.messages
+    assert now.first_seq == (estimate.to_sequence or 0) + 1
+    assert was.bytes - now.bytes == pytest.approx(estimate.bytes, abs=1100)
     assert after.first_time is not None
     assert estimate.to_time == pytest.approx(after.first_time, abs=1.0)
 
@@ -124,9 +132,12 @@ async def test_a_consumer_that_stores_nothing_holds_its_stream_until_it_does(
         "fleet.north.>", "metrics-writer", stream="FLEET_north", config=ConsumerConfig()
     )
 
+    async def stored() -> int | None:
+        live = await north(nats_client)
+        return StoredPositions().judge(live, await consumers_of(js, live)).writer
+
     async def planned() -> Reason:
-        stored = await stored_sequence(nats_client, "FLEET_north", ["metrics-writer"])
-        streams = {NORTH: (await north(nats_client)).state(stored)}
+        streams = {NORTH: (await north(nats_client)).state(await stored())}
         request = PlanRequest([fleet("north", 1)], single_budget(64 * MIB), streams=streams)
         (one,) = plan_streams(request)
         return one.reason
@@ -138,16 +149,17 @@ async def test_a_consumer_that_stores_nothing_holds_its_stream_until_it_does(
         for message in messages:
             await message.ack_sync(timeout=5)
         got += len(messages)
-    assert await stored_sequence(nats_client, "FLEET_north", ["metrics-writer"]) == 3000
+    assert await stored() == 3000
     assert await planned() is Reason.FLOOR
 
 
-async def test_a_consumer_that_is_not_there_has_stored_nothing(
+async def test_of_a_consumer_that_is_not_there_nothing_is_known(
     js: JetStreamContext, nats_client: Client
 ) -> None:
     await declare_stream(js, tenant_stream(NORTH, max_bytes=MIB, max_age_seconds=3600))
-    assert await stored_sequence(nats_client, "FLEET_north", ["metrics-writer"]) == 0
-    assert await stored_sequence(nats_client, "FLEET_north", []) is None
+    live = await north(nats_client)
+    assert StoredPositions().judge(live, await consumers_of(js, live)).slowest is None
+    assert await look_at(nats_client, "FLEET_south") is None
 
 
 async def test_an_account_without_limits_of_its_own_is_seen_so(nats_client: Client) -> None:
@@ -175,7 +187,9 @@ async def test_the_broker_refuses_what_the_overlap_check_refuses(
     js: JetStreamContext, nats_client: Client
 ) -> None:
     await js.add_stream(StreamConfig(name="ALL", subjects=["fleet.>"]))  # pyright: ignore[reportUnknownMemberType] - as above
-    existing: list[ExistingStream] = [one.existing for one in await list_streams(nats_client)]
+    existing: list[ExistingStream] = [
+        one.existing for one in (await list_streams(nats_client)).values()
+    ]
     mine = tenant_stream(NORTH, max_bytes=MIB, max_age_seconds=3600)
     with pytest.raises(SubjectsTakenError):
         check_subjects([mine], existing)

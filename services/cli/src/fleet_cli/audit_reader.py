@@ -11,9 +11,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
 
 import httpx
+from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import StreamInfo
+from nats.js.errors import NotFoundError
 
 from fleet_cli.account_reader import counts_of, read_content, read_stored_keys
 from fleet_cli.accounting import StreamContent
@@ -30,7 +32,7 @@ from fleet_cli.audit import (
 from fleet_cli.database import Position, ReadModel
 from fleet_common.broker import created_at
 from fleet_common.errors import TransientError
-from fleet_common.streams.live import stream_infos
+from fleet_common.streams.live import list_streams
 from fleet_contracts.subjects import TenantId, stream_name
 
 _SHORTEST_RETENTION: Final = timedelta(days=1)
@@ -89,7 +91,7 @@ class _Tables:
 
 
 async def read_audits(
-    js: JetStreamContext, model: ReadModel, simulator: Simulator | None
+    client: Client, js: JetStreamContext, model: ReadModel, simulator: Simulator | None
 ) -> Audits:
     """Read and compare every tenant's stream and tables.
 
@@ -99,7 +101,7 @@ async def read_audits(
     # Held open: keys and counts are of one moment, however long the streams take to read.
     async with model.snapshot():
         positions = await model.positions()
-        names = sorted({one.stream for one in positions} | set(await _streams(js)))
+        names = sorted({one.stream for one in positions} | set(await _streams(client)))
         streams: dict[str, StreamAudit] = {}
         gone: dict[str, Sequence[Finding]] = {}
         recorded: dict[str, int] = {}
@@ -120,12 +122,15 @@ async def read_audits(
     return Audits(streams, gone, polls, findings, notes)
 
 
-async def _streams(js: JetStreamContext) -> list[str]:
-    return [name for name in await stream_infos(js) if name.startswith(_PREFIX)]
+async def _streams(client: Client) -> list[str]:
+    return [name for name in await list_streams(client) if name.startswith(_PREFIX)]
 
 
 async def _info(js: JetStreamContext, stream: str) -> StreamInfo | None:
-    return (await stream_infos(js)).get(stream)
+    try:
+        return await js.stream_info(stream)
+    except NotFoundError:
+        return None
 
 
 async def _tables(

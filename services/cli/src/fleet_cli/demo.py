@@ -41,6 +41,7 @@ from fleet_common.health import Health
 from fleet_common.planning import check_server_version, single_budget
 from fleet_common.settings import AdminSection
 from fleet_common.streams.applier import PlanApplier
+from fleet_common.streams.live import server_version
 from fleet_common.streams.measure import measure_kinds
 from fleet_common.streams.trims import TrimAnnouncer
 from fleet_common.streams.watch import LOOK_SECONDS, StreamWatch
@@ -106,11 +107,11 @@ class Demo:
         self._fleets = foundation.source.load()
         for line in missing_secrets(self._fleets, foundation.source.credentials_directory):
             self._console.warn(line)
-        version = foundation.client.connected_server_version
-        check_server_version(f"{version.major}.{version.minor}.{version.patch}")
+        check_server_version(server_version(foundation.client))
         metrics = RunnerMetrics()
         announcer = TrimAnnouncer(foundation.js, metrics)
         applier = PlanApplier(
+            foundation.client,
             foundation.js,
             single_budget(self._options.budget_bytes),
             metrics,
@@ -239,7 +240,7 @@ class Demo:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             try:
-                notes = await watch.look()
+                notes = (await watch.look()).notes
             except (FleetError, NatsError, OSError) as error:
                 now = str(error) or type(error).__name__
                 if now != trouble:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
@@ -17,7 +18,7 @@ from fleet_cli.stream_reader import StreamMessage, read_from
 from fleet_common.broker import close, jetstream
 from fleet_common.errors import ConfigurationError
 from fleet_common.settings import NatsSection
-from fleet_common.streams.live import stream_infos
+from fleet_common.streams.live import list_streams
 from fleet_contracts.subjects import TenantId, stream_name, tenant_subjects
 
 _WAITING: Final = 1000
@@ -42,7 +43,7 @@ async def tail(settings: NatsSection, options: TailOptions, show: Callable[[str]
     client = await connect_once(settings, "routerfleet-tail")
     try:
         js = jetstream(client, settings)
-        streams = await _streams(js, options.wanted)
+        streams = await _streams(client, options.wanted)
         queue: asyncio.Queue[StreamMessage] = asyncio.Queue(_WAITING)
         async with asyncio.TaskGroup() as tasks:
             readers = [
@@ -89,9 +90,9 @@ async def _read(
             await queue.put(message)
 
 
-async def _streams(js: JetStreamContext, wanted: EventFilter) -> list[str]:
+async def _streams(client: Client, wanted: EventFilter) -> list[str]:
     prefix = stream_name(TenantId(""))
-    existing = sorted(name for name in await stream_infos(js) if name.startswith(prefix))
+    existing = sorted(name for name in await list_streams(client) if name.startswith(prefix))
     known = ", ".join(name.removeprefix(prefix) for name in existing) or "none"
     missing = [tenant for tenant in wanted.tenants if stream_name(TenantId(tenant)) not in existing]
     if missing:

@@ -112,7 +112,7 @@ async def _read(places: _Places) -> Audits:
         js = jetstream(client, places.nats)
         await reachable(js)
         async with read_model(places.database_url) as model:
-            return await read_audits(js, model, places.simulator)
+            return await read_audits(client, js, model, places.simulator)
     except TimeoutError as error:
         raise TransientError("NATS does not answer in time") from error
     finally:

@@ -144,25 +144,32 @@ async def put_if_changed(bucket: KeyValue, key: str, record: BaseModel) -> bool:
 async def replace_all(bucket: KeyValue, prefix: str, records: Mapping[str, BaseModel]) -> int:
     """Make the keys under `prefix.` be exactly `records`; returns the number of writes."""
     writes = 0
-    for key in await keys_under(bucket, prefix):
-        if key not in records:
-            await bucket.delete(key)
-            writes += 1
+    there = {entry.key: entry.value for entry in await _entries(bucket, prefix, meta_only=False)}
+    for key in there.keys() - records.keys():
+        await bucket.delete(key)
+        writes += 1
     for key, record in records.items():
-        writes += await put_if_changed(bucket, key, record)
+        value = record.model_dump_json(by_alias=True).encode()
+        if there.get(key) != value:
+            await bucket.put(key, value)
+            writes += 1
     return writes
 
 
 async def keys_under(bucket: KeyValue, prefix: str) -> list[str]:
     """The keys that begin with `prefix.`; nats-py's own filter matches anywhere in the key."""
+    return [entry.key for entry in await _entries(bucket, prefix, meta_only=True)]
+
+
+async def _entries(bucket: KeyValue, prefix: str, *, meta_only: bool) -> list[KeyValue.Entry]:
     watcher = await bucket.watch(  # pyright: ignore[reportUnknownMemberType] - nats-py's signature
-        f"{prefix}.>", ignore_deletes=True, meta_only=True
+        f"{prefix}.>", ignore_deletes=True, meta_only=meta_only
     )
     try:
-        keys: list[str] = []
+        entries: list[KeyValue.Entry] = []
         while (entry := await _next_entry(watcher, _READ_TIMEOUT_SECONDS)) is not None:
-            keys.append(entry.key)
-        return keys
+            entries.append(entry)
+        return entries
     finally:
         await watcher.stop()
 

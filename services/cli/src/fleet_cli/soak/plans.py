@@ -29,7 +29,7 @@ from fleet_common.planning import (
     plan_streams,
     single_budget,
 )
-from fleet_common.streams.live import stream_infos
+from fleet_common.streams.live import look_at
 from fleet_common.streams.measure import measure_kinds
 from fleet_contracts.streams import StreamStorage
 from fleet_contracts.subjects import TenantId, stream_name, tenant_subjects
@@ -126,7 +126,8 @@ class Streams:
         return trims
 
     async def _info(self, tenant: TenantId) -> StreamInfo | None:
-        return (await stream_infos(self._js)).get(stream_name(tenant))
+        live = await look_at(self._client, stream_name(tenant))
+        return None if live is None else live.info
 
 
 def _trim(

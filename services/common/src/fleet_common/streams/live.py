@@ -1,19 +1,119 @@
-"""Tenants' streams as they are: their state, and how far the durable consumers have stored."""
+"""Streams as they are: their state with its times, and how far durable consumers have stored.
 
-from collections.abc import Mapping, Sequence
+Raw JetStream API requests where nats-py 2.16 does not do: it drops the times of a stream's
+first and last message. For the owner of the streams only.
+"""
+
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from datetime import datetime
+from typing import Any, Final, cast
 
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
-from nats.js.api import ConsumerInfo, StreamInfo
+from nats.js.api import ConsumerInfo, StorageType, StreamInfo
 from nats.js.errors import NotFoundError
 
-from fleet_common.planning import StreamState
+from fleet_common.errors import TransientError
+from fleet_common.planning import AccountLimits, ExistingStream, Reservation, StreamState
+from fleet_contracts.streams import StreamStorage
 
 WRITER_CONSUMER: Final = "metrics-writer"
 """Its acknowledgement floor is the position stored in the database."""
 _DURABLES: Final = frozenset({WRITER_CONSUMER, "firmware-checker"})
 _LOOKS_TO_BE_BEHIND: Final = 2
+_API: Final = "$JS.API"
+_NOT_FOUND: Final = 404
+
+
+@dataclass(frozen=True, slots=True)
+class LiveStream:
+    """One stream as the broker told it. Times are Unix seconds, None without messages."""
+
+    info: StreamInfo
+    first_time: float | None
+    last_time: float | None
+
+    @property
+    def name(self) -> str:
+        """The stream's name."""
+        return self.info.config.name or ""
+
+    @property
+    def max_bytes(self) -> int | None:
+        """Its bound; None: it has none."""
+        return _bound(self.info.config.max_bytes)
+
+    @property
+    def storage(self) -> StreamStorage:
+        """Where it is kept."""
+        memory = self.info.config.storage == StorageType.MEMORY
+        return StreamStorage.MEMORY if memory else StreamStorage.FILE
+
+    @property
+    def existing(self) -> ExistingStream:
+        """For `check_subjects`."""
+        return ExistingStream(self.name, tuple(self.info.config.subjects or ()))
+
+    @property
+    def reservation(self) -> Reservation:
+        """For `account_budget`: what it may take, without a bound what it holds, copies counted."""
+        size = max(self.max_bytes or 0, self.info.state.bytes)
+        return Reservation(self.name, self.storage, size * (self.info.config.num_replicas or 1))
+
+    def state(self, stored_sequence: int | None) -> StreamState:
+        """For `PlanRequest.streams`."""
+        state = self.info.state
+        return StreamState(
+            first_sequence=state.first_seq,
+            last_sequence=state.last_seq,
+            messages=state.messages,
+            bytes=state.bytes,
+            first_time=self.first_time,
+            last_time=self.last_time,
+            max_bytes=self.max_bytes,
+            max_age_seconds=_bound(self.info.config.max_age),
+            stored_sequence=stored_sequence,
+        )
+
+
+def server_version(client: Client) -> str:
+    """The connected server's version, for `check_server_version`."""
+    version = client.connected_server_version
+    return f"{version.major}.{version.minor}.{version.patch}"
+
+
+async def list_streams(client: Client, *, timeout_seconds: float = 5.0) -> dict[str, LiveStream]:
+    """All streams of the account by name, KV buckets among them. Raises TransientError."""
+    found: dict[str, LiveStream] = {}
+    offset = 0
+    while True:
+        page = await _request(client, "STREAM.LIST", {"offset": offset}, timeout_seconds)
+        streams = cast("list[dict[str, Any]]", page.get("streams") or [])
+        found |= {one.name: one for one in map(_live_stream, streams)}
+        offset += len(streams)
+        if not streams or offset >= page.get("total", 0):
+            return found
+
+
+async def look_at(
+    client: Client, stream: str, *, timeout_seconds: float = 5.0
+) -> LiveStream | None:
+    """One stream; None when it does not exist. Raises TransientError."""
+    answer = await _request(client, f"STREAM.INFO.{stream}", {}, timeout_seconds)
+    return _live_stream(answer) if answer else None
+
+
+async def account_limits(client: Client, *, timeout_seconds: float = 5.0) -> AccountLimits:
+    """The account's limits; limits by tier count as none. Raises TransientError."""
+    answer = await _request(client, "INFO", {}, timeout_seconds)
+    limits = cast("dict[str, int]", answer.get("limits") or {})
+    return AccountLimits(
+        file_bytes=_bound(limits.get("max_storage", -1)),
+        memory_bytes=_bound(limits.get("max_memory", -1)),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +135,12 @@ class StoredPositions:
     def __init__(self) -> None:
         self._behind: dict[tuple[str, str], int] = {}
 
-    def judge(self, info: StreamInfo, consumers: Sequence[ConsumerInfo]) -> Stored:
+    def judge(self, stream: LiveStream, consumers: Sequence[ConsumerInfo]) -> Stored:
         """Of one look at a stream."""
-        name = info.config.name or ""
         floors: dict[str, int] = {}
         for consumer in consumers:
             if consumer.name in _DURABLES:
-                floors[consumer.name] = self._floor(name, info, consumer)
+                floors[consumer.name] = self._floor(stream, consumer)
         slowest = min(floors, key=lambda one: floors[one], default=None)
         return Stored(
             writer=floors.get(WRITER_CONSUMER),
@@ -49,10 +148,10 @@ class StoredPositions:
             slowest_name=slowest,
         )
 
-    def _floor(self, stream: str, info: StreamInfo, consumer: ConsumerInfo) -> int:
-        last = info.state.last_seq
+    def _floor(self, stream: LiveStream, consumer: ConsumerInfo) -> int:
+        last = stream.info.state.last_seq
         waiting = (consumer.num_pending or 0) + (consumer.num_ack_pending or 0)
-        key = (stream, consumer.name)
+        key = (stream.name, consumer.name)
         if not waiting:
             self._behind.pop(key, None)
             return last
@@ -61,56 +160,51 @@ class StoredPositions:
             return floor
         looks = self._behind[key] = self._behind.get(key, 0) + 1
         # What it does not read may lie between its floor and the stream's first message.
-        return max(floor, info.state.first_seq - 1) if looks >= _LOOKS_TO_BE_BEHIND else last
+        return max(floor, stream.info.state.first_seq - 1) if looks >= _LOOKS_TO_BE_BEHIND else last
 
 
-async def stream_infos(js: JetStreamContext) -> Mapping[str, StreamInfo]:
-    """All streams of the account by name. Raises nats errors."""
-    found: dict[str, StreamInfo] = {}
-    while True:
-        page = await js.streams_info(offset=len(found))
-        new = {info.config.name: info for info in page if info.config.name is not None}
-        if not new.keys() - found.keys():
-            return found
-        found |= new
-
-
-async def consumers_of(js: JetStreamContext, stream: str) -> list[ConsumerInfo]:
-    """The first 256 consumers of a stream; none when it is gone. Raises other nats errors."""
+async def consumers_of(js: JetStreamContext, stream: LiveStream) -> list[ConsumerInfo]:
+    """Its first 256 consumers; none when it is gone. Raises other nats errors."""
+    if not stream.info.state.consumer_count:
+        return []
     try:
-        return await js.consumers_info(stream)
+        return await js.consumers_info(stream.name)
     except NotFoundError:
         return []
 
 
-async def live_state(js: JetStreamContext, info: StreamInfo, stored: int | None) -> StreamState:
-    """The planner's view of a stream, with the times of its ends. Raises nats errors."""
-    state, config = info.state, info.config
-    name = config.name or ""
-    times: list[float | None] = [None, None]
-    if state.messages:
-        times = [await _published(js, name, one) for one in (state.first_seq, state.last_seq)]
-    return StreamState(
-        first_sequence=state.first_seq,
-        last_sequence=state.last_seq,
-        messages=state.messages,
-        bytes=state.bytes,
-        first_time=times[0],
-        last_time=times[1],
-        max_bytes=_bound(config.max_bytes),
-        max_age_seconds=_bound(config.max_age),
-        stored_sequence=stored,
-    )
-
-
-async def _published(js: JetStreamContext, stream: str, sequence: int) -> float | None:
-    """When a message was published, Unix seconds; None when it has gone meanwhile."""
+async def _request(
+    client: Client, operation: str, body: dict[str, Any], timeout_seconds: float
+) -> dict[str, Any]:
+    """The answer; empty when what was asked about does not exist."""
     try:
-        message = await js.get_msg(stream, seq=sequence)
-    except NotFoundError:
-        return None
-    return None if message.time is None else message.time.timestamp()
+        reply = await client.request(
+            f"{_API}.{operation}", json.dumps(body).encode(), timeout=timeout_seconds
+        )
+    except (NatsError, TimeoutError, OSError) as error:
+        raise TransientError(
+            f"broker does not answer {operation}: {type(error).__name__}: {error}"
+        ) from error
+    answer = cast("dict[str, Any]", json.loads(reply.data))
+    failure = cast("dict[str, Any] | None", answer.get("error"))
+    if failure is None:
+        return answer
+    if failure.get("code") == _NOT_FOUND:
+        return {}
+    raise TransientError(f"broker answers {operation} with: {failure.get('description')}")
+
+
+def _live_stream(answer: dict[str, Any]) -> LiveStream:
+    # The times first: nats-py turns the document into its own objects in place.
+    state = answer["state"]
+    times = [_unix(state[name]) if state["messages"] else None for name in ("first_ts", "last_ts")]
+    return LiveStream(StreamInfo.from_response(answer), *times)
 
 
 def _bound[NumberT: (int, float)](value: NumberT | None) -> NumberT | None:
+    """The broker's way to say unlimited is a number below 0, or 0."""
     return value if value is not None and value > 0 else None
+
+
+def _unix(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()

@@ -3,16 +3,16 @@
 import logging
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from nats.js import JetStreamContext
-from nats.js.api import StreamInfo
 
 from fleet_common.broker import created_at
 from fleet_common.planning import StreamPlan, StreamState, seconds_until_loss
 from fleet_common.streams.applier import PlanApplier
-from fleet_common.streams.live import StoredPositions, consumers_of, live_state
+from fleet_common.streams.live import LiveStream, StoredPositions, consumers_of
 from fleet_common.streams.metrics import StreamMetrics
 from fleet_common.streams.trims import Trim, TrimAnnouncer, trim_by_discarding
 from fleet_common.units import format_duration
@@ -42,6 +42,31 @@ class _Watched:
     announced_at: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One tenant's stream. `consumer` is the slowest; what it has stored is in `state`."""
+
+    state: StreamState
+    seconds_until_loss: float | None
+    consumer: str | None
+
+    @property
+    def window_seconds(self) -> float | None:
+        """How far back the stream reaches now; None while it is empty."""
+        first, last = self.state.first_time, self.state.last_time
+        return None if first is None or last is None else last - first
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """All streams, once. `notes` are lines for a person; empty when nothing happened."""
+
+    notes: tuple[str, ...]
+    seen: Mapping[TenantId, Seen]
+    refused: Mapping[TenantId, str]
+    """Why the broker would not do a tenant's stream."""
+
+
 class StreamWatch:
     """One a run. `look` is called every LOOK_SECONDS."""
 
@@ -59,30 +84,33 @@ class StreamWatch:
         self._positions = StoredPositions()
         self._watched: dict[TenantId, _Watched] = {}
 
-    async def look(self) -> list[str]:
-        """Correct what was changed by hand, measure, warn; lines for a person.
+    async def look(self) -> Look:
+        """Correct what was changed by hand, measure, warn.
 
-        Raises nats errors when the broker is away, ConfigurationError when it refuses a stream.
+        Raises nats errors or TransientError when the broker is away, and ConfigurationError
+        when it refuses a stream (unless the applier takes each alone).
         """
         corrected = await self._applier.correct()
         notes = list(corrected.notes)
+        seen: dict[TenantId, Seen] = {}
         for plan in corrected.plans:
-            info = corrected.infos.get(plan.definition.name)
-            if info is not None:
-                notes += await self._look_at(plan, info)
+            live = corrected.streams.get(plan.definition.name)
+            if live is not None:
+                lines, seen[plan.tenant] = await self._look_at(plan, live)
+                notes += lines
         for tenant in self._watched.keys() - {plan.tenant for plan in corrected.plans}:
             del self._watched[tenant]
             self._metrics.forget(tenant)
         await self._announcer.flush()
-        return notes
+        return Look(tuple(notes), seen, corrected.refused)
 
-    async def _look_at(self, plan: StreamPlan, info: StreamInfo) -> list[str]:
-        tenant, created = plan.tenant, created_at(info)
+    async def _look_at(self, plan: StreamPlan, live: LiveStream) -> tuple[list[str], Seen]:
+        tenant, created = plan.tenant, created_at(live.info)
         watched = self._watched.get(tenant)
         if watched is None or watched.created != created:
             watched = self._watched[tenant] = _Watched(created)
-        stored = self._positions.judge(info, await consumers_of(self._js, plan.definition.name))
-        state = await live_state(self._js, info, stored.slowest)
+        stored = self._positions.judge(live, await consumers_of(self._js, live))
+        state = live.state(stored.slowest)
         rate = _rate(watched, state)
         until = seconds_until_loss(state, rate or plan.bytes_per_second, time.time())
         self._measure(plan, state, until)
@@ -94,7 +122,7 @@ class StreamWatch:
             )
             watched.losing = _together(watched.losing, lost)
         watched.before = by_writer
-        return notes + await self._announce(watched)
+        return notes + await self._announce(watched), Seen(state, until, stored.slowest_name)
 
     async def _announce(self, watched: _Watched) -> list[str]:
         now = time.monotonic()

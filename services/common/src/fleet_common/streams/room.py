@@ -1,0 +1,70 @@
+"""What room there is for our streams beside those of others and of tenants that have left."""
+
+from collections.abc import Collection, Sequence
+from collections.abc import Set as AbstractSet
+
+from fleet_common.planning import (
+    FLOOR_BYTES,
+    AccountLimits,
+    StreamBudget,
+    account_budget,
+)
+from fleet_common.streams.advice import Advice
+from fleet_common.streams.live import LiveStream
+from fleet_common.units import format_size
+from fleet_contracts.streams import StreamStorage
+
+
+def least_bytes(stream: LiveStream) -> int:
+    """What a stream nobody writes to needs to keep what it has."""
+    return max(FLOOR_BYTES, stream.info.state.bytes)
+
+
+def room(
+    given: StreamBudget | None,
+    limits: AccountLimits,
+    streams: Collection[LiveStream],
+    ours: AbstractSet[str],
+    held: Sequence[LiveStream],
+) -> StreamBudget:
+    """What the streams called `ours` may take together.
+
+    `given` is what all of RouterFleet's may take, those of other tenants (`held`) included;
+    None: all that the account allows. Raises BudgetTooSmallError.
+    """
+    others = [one.reservation for one in streams if one.name not in ours]
+    return account_budget(limits, others, None if given is None else _without(given, held))
+
+
+def too_small(
+    given: StreamBudget | None, held: Sequence[LiveStream], error: Exception, advice: Advice
+) -> str:
+    """Why there is no plan, with what was given and what can be done."""
+    taken = format_size(sum(least_bytes(one) for one in held))
+    said = advice.budget
+    if given is not None:
+        size = given.file_bytes if given.together_bytes is None else given.together_bytes
+        said += "" if size is None else f" {format_size(size)}"
+    text = f"{said}, of which streams of earlier fleets hold {taken}: {error}"
+    return f"{text}. {advice.more_room}" if advice.more_room else text
+
+
+def _without(budget: StreamBudget, held: Sequence[LiveStream]) -> StreamBudget:
+    taken = {StreamStorage.FILE: 0, StreamStorage.MEMORY: 0}
+    for one in held:
+        copies = one.info.config.num_replicas or 1
+        taken[one.storage] += max(one.max_bytes or 0, least_bytes(one)) * copies
+    file, memory = taken[StreamStorage.FILE], taken[StreamStorage.MEMORY]
+    if budget.together_bytes is not None:
+        # One purse: whatever is held takes from all of it.
+        file = memory = file + memory
+        return StreamBudget(
+            _less(budget.file_bytes, file),
+            _less(budget.memory_bytes, memory),
+            budget.together_bytes - file,
+        )
+    return StreamBudget(_less(budget.file_bytes, file), _less(budget.memory_bytes, memory))
+
+
+def _less(limit: int | None, taken: int) -> int | None:
+    return None if limit is None else limit - taken

@@ -1,0 +1,176 @@
+"""An owner of many tenants' streams: what one cannot have costs the others nothing."""
+
+from collections.abc import Sequence
+
+import pytest
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from nats.js.api import StreamConfig
+from nats.js.errors import NotFoundError
+
+from fleet_common.errors import ConfigurationError, TransientError
+from fleet_common.fleet_spec import RouterFleet
+from fleet_common.inventory import inventory_bucket, keys_under
+from fleet_common.planning import StreamBudget
+from fleet_common.streams.applier import PlanApplier
+from fleet_common.streams.metrics import StreamMetrics
+from fleet_common.streams.trims import TrimAnnouncer
+from fleet_common.streams.watch import StreamWatch
+from fleet_contracts.subjects import TenantId
+from support.fleets import fleet
+from support.nats import NatsServer
+
+MIB = 1024**2
+NORTH, SOUTH, WEST = TenantId("north"), TenantId("south"), TenantId("west")
+
+
+@pytest.fixture
+def js(nats_client: Client) -> JetStreamContext:
+    return nats_client.jetstream(timeout=10)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+
+
+def alone(client: Client, budget: StreamBudget | None) -> PlanApplier:
+    js = client.jetstream(timeout=10)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+    return PlanApplier(client, js, budget, StreamMetrics("fleet_test"), each_alone=True)
+
+
+def fleets(*tenants: TenantId) -> list[RouterFleet]:
+    return [fleet(tenant, 3) for tenant in tenants]
+
+
+async def existing(js: JetStreamContext, tenants: Sequence[TenantId]) -> list[TenantId]:
+    found: list[TenantId] = []
+    for tenant in tenants:
+        try:
+            await js.stream_info(f"FLEET_{tenant}")
+        except NotFoundError:
+            continue
+        found.append(tenant)
+    return found
+
+
+async def test_a_stream_that_the_broker_refuses_is_told_and_the_others_stand(
+    js: JetStreamContext, nats_client: Client
+) -> None:
+    # This broker is no cluster: three copies are not to be had.
+    three = fleet(NORTH, 3, events={"replicas": 3})
+    applier = alone(nats_client, StreamBudget(100 * MIB, None))
+    applied = await applier.apply([three, fleet(SOUTH, 3)])
+    assert list(applied.refused) == [NORTH]
+    assert "replicas" in applied.refused[NORTH]
+    assert await existing(js, [NORTH, SOUTH]) == [SOUTH]
+    # Mended, it stands at the next application.
+    assert (await applier.apply(fleets(NORTH, SOUTH))).refused == {}
+    assert await existing(js, [NORTH, SOUTH]) == [NORTH, SOUTH]
+
+
+async def test_subjects_that_are_taken_cost_only_their_tenant_its_stream(
+    js: JetStreamContext, nats_client: Client
+) -> None:
+    theirs = StreamConfig(name="THEIRS", subjects=["fleet.north.*.status"], max_bytes=MIB)
+    await js.add_stream(theirs)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+    applied = await alone(nats_client, StreamBudget(100 * MIB, None)).apply(fleets(NORTH, SOUTH))
+    assert "THEIRS listens to fleet.north.*.status" in applied.refused[NORTH]
+    assert await existing(js, [NORTH, SOUTH]) == [SOUTH]
+    # Its devices are known all the same.
+    assert len(await keys_under(await inventory_bucket(js), "north")) == 3
+
+
+async def test_below_the_floors_the_last_that_has_no_stream_gives_way(
+    js: JetStreamContext, nats_client: Client
+) -> None:
+    applier = alone(nats_client, StreamBudget(2 * MIB, None))
+    await applier.apply(fleets(SOUTH))
+    applied = await applier.apply(fleets(WEST, NORTH, SOUTH))
+    assert list(applied.refused) == [NORTH]
+    assert "the budget 2" in applied.refused[NORTH]
+    assert await existing(js, [WEST, NORTH, SOUTH]) == [WEST, SOUTH]
+
+
+async def test_a_budget_that_no_longer_holds_what_is_there_leaves_it_as_it_is(
+    js: JetStreamContext, nats_client: Client
+) -> None:
+    await alone(nats_client, StreamBudget(2 * MIB, None)).apply(fleets(NORTH, SOUTH))
+    applied = await alone(nats_client, StreamBudget(MIB, None)).apply(fleets(NORTH, SOUTH))
+    assert set(applied.refused) == {NORTH, SOUTH}
+    assert applied.plans == ()
+    assert await existing(js, [NORTH, SOUTH]) == [NORTH, SOUTH]
+
+
+async def test_without_a_budget_an_account_without_limits_is_refused_by_kind_of_storage(
+    js: JetStreamContext, nats_client: Client
+) -> None:
+    memory = fleet(NORTH, 3, events={"storage": "memory"})
+    applied = await alone(nats_client, StreamBudget(100 * MIB, None)).apply(
+        [memory, fleet(SOUTH, 3)]
+    )
+    assert "no limit on memory storage" in applied.refused[NORTH]
+    assert await existing(js, [NORTH, SOUTH]) == [SOUTH]
+    applied = await alone(nats_client, None).apply([memory, fleet(SOUTH, 3)])
+    assert set(applied.refused) == {NORTH, SOUTH}
+
+
+async def test_one_error_is_everybodys_unless_each_stands_alone(nats_client: Client) -> None:
+    js = nats_client.jetstream(timeout=10)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+    strict = PlanApplier(nats_client, js, StreamBudget(MIB, MIB), StreamMetrics("fleet_test"))
+    with pytest.raises(ConfigurationError, match="the budget 1"):
+        await strict.apply(fleets(NORTH, SOUTH))
+    assert await existing(js, [NORTH, SOUTH]) == []
+
+
+@pytest.mark.parametrize("delete", [False, True])
+async def test_a_tenant_that_leaves_keeps_its_stream_or_loses_it_as_it_was_told(
+    js: JetStreamContext, nats_client: Client, *, delete: bool
+) -> None:
+    applier = alone(nats_client, StreamBudget(100 * MIB, None))
+    await applier.apply(fleets(NORTH, SOUTH))
+    await js.publish("fleet.north.d1.status", b"kept")  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+    note = await applier.remove(NORTH, delete_stream=delete)
+    assert note is not None
+    assert ("deleted, with its 1 messages" in note) is delete
+    assert await keys_under(await inventory_bucket(js), "north") == []
+    assert await existing(js, [NORTH, SOUTH]) == ([SOUTH] if delete else [NORTH, SOUTH])
+    # Again: nothing is left to do, and nobody brings it back.
+    assert await applier.remove(NORTH, delete_stream=delete) is None
+    assert (await applier.correct()).notes == ()
+    assert await existing(js, [NORTH, SOUTH]) == ([SOUTH] if delete else [NORTH, SOUTH])
+
+
+async def test_a_tenant_whose_fleet_cannot_be_read_just_now_keeps_its_stream_as_it_is(
+    js: JetStreamContext, nats_client: Client
+) -> None:
+    applier = alone(nats_client, StreamBudget(100 * MIB, None))
+    big = fleet(NORTH, 300)
+    planned = (await applier.apply([big, fleet(SOUTH, 3)])).plans[0].max_bytes
+    await applier.apply(fleets(SOUTH), untouched=[NORTH])
+    assert (await js.stream_info("FLEET_north")).config.max_bytes == planned
+    assert len(await keys_under(await inventory_bucket(js), "north")) == 300
+
+
+async def test_a_look_tells_what_each_stream_holds(
+    js: JetStreamContext, nats_client: Client
+) -> None:
+    metrics = StreamMetrics("fleet_test")
+    applier = alone(nats_client, StreamBudget(100 * MIB, None))
+    await applier.apply(fleets(NORTH, SOUTH))
+    await js.publish("fleet.north.d1.status", b"one")  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+    await js.publish("fleet.north.d1.status", b"two")  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+    look = await StreamWatch(js, applier, TrimAnnouncer(js, metrics), metrics).look()
+    assert look.notes == ()
+    assert look.seen[NORTH].state.messages == 2
+    reach = look.seen[NORTH].window_seconds
+    assert reach is not None
+    assert 0 < reach < 60
+    assert look.seen[SOUTH].window_seconds is None
+    assert metrics.registry.get_sample_value("fleet_test_stream_bytes", {"tenant": "south"}) == 0
+
+
+async def test_a_broker_that_is_away_is_no_ones_refusal(
+    nats_server: NatsServer, nats_client: Client
+) -> None:
+    applier = alone(nats_client, StreamBudget(100 * MIB, None))
+    await applier.apply(fleets(NORTH))
+    nats_server.pause()
+    with pytest.raises(TransientError):
+        await applier.correct()
+    nats_server.resume()
