@@ -79,6 +79,9 @@ async def run(runtime: Runtime, settings: GatewaySettings, metrics: GatewayMetri
     finally:
         for task in background:
             task.cancel()
+        # Before the connection ends: a nats-py call that is cancelled on a closed connection
+        # raises ConnectionClosedError in place of the cancellation, and the task goes on.
+        await asyncio.wait(background, timeout=_BROKER_CLOSE_SECONDS)
         # A broker that hangs must not turn a clean stop into a failure.
         with contextlib.suppress(NatsError, TimeoutError, OSError):
             async with asyncio.timeout(_BROKER_CLOSE_SECONDS):

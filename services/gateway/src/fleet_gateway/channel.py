@@ -80,7 +80,10 @@ class Channel:
         self._vector = Vector(self._heads())
 
     def _heads(self) -> dict[TenantId, Mark]:
-        return {t: log.mark for t, log in self._logs.items() if self.key.selection.covers(t)}
+        covers = self.key.selection.covers
+        return dict(self.key.carried) | {
+            tenant: log.mark for tenant, log in self._logs.items() if covers(tenant)
+        }
 
     @property
     def empty(self) -> bool:

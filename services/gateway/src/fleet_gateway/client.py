@@ -10,6 +10,7 @@ Live, it takes what comes or is cut.
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from fleet_contracts.subjects import TenantId
@@ -19,12 +20,14 @@ from fleet_gateway.entries import Entry
 from fleet_gateway.frames import control_frame, http_chunk, retry_frame
 from fleet_gateway.log import Standing, TenantLog
 from fleet_gateway.positions import Mark, Vector
-from fleet_gateway.replay import ReplayFailedError
+from fleet_gateway.replay import UNAVAILABLE, ReplayFailedError
 from fleet_gateway.selection import ChannelKey, coalesce
 
 _PIECE_BYTES: Final = 64 * 1024
 _AHEAD_SECONDS: Final = 3.0
 _AHEAD_POLL_SECONDS: Final = 0.05
+_PATIENCE_SECONDS: Final = 10.0
+_RETRY_SECONDS: Final = 0.25
 _MAX_ROUNDS: Final = 5
 _BYE_SECONDS: Final = 3.0
 _ABORTED: Final = frozenset({"slow", "stalled", "behind", "gone"})
@@ -168,6 +171,7 @@ class Client:
                 if self.ended is not None:
                     return
                 if sum(len(entry.frame) for entry in backlog) <= _PIECE_BYTES:
+                    self.key = replace(self.key, carried=self._carried())
                     self._hub.join(self)
                     return
                 await self._write_entries(backlog)
@@ -193,11 +197,12 @@ class Client:
         return snapshots
 
     async def _reach_ring(self, log: TenantLog, mark: Mark) -> str | None:
+        """Why it cannot be reached, or None: then it is, or this client has ended."""
         standing = log.standing(mark)
         if standing is Standing.AHEAD:
             standing = await _wait_while_ahead(log, mark)
         if standing is Standing.AHEAD:
-            return "ahead"
+            return await self._judge_ahead(log, mark)
         if standing is Standing.OTHER_EPOCH:
             return "recreated"
         self._position[log.tenant] = Mark(mark.seq, log.epoch)
@@ -212,10 +217,24 @@ class Client:
             self._context.metrics.resumes.labels(source).inc()
         return None
 
+    async def _judge_ahead(self, log: TenantLog, mark: Mark) -> str | None:
+        """Only the stream itself can tell a wrong position from a gateway that is behind."""
+        try:
+            reaches = await self._context.replayer.reaches(log.tenant, log.epoch, mark.seq)
+        except ReplayFailedError as error:
+            if error.reason != UNAVAILABLE:
+                return error.reason
+            reaches = True
+        if not reaches:
+            return "ahead"
+        self.end(UNAVAILABLE)
+        return None
+
     async def _replay(self, log: TenantLog) -> str | None:
         epoch = log.epoch
         if log.base - self._position[log.tenant].seq > self._context.limits.replay_max_events:
             return "too_far"
+        failing_since: float | None = None
         while self.ended is None:
             seq = self._position[log.tenant].seq
             if log.epoch != epoch:
@@ -225,11 +244,26 @@ class Client:
             try:
                 batch = await self._context.replayer.read(log.tenant, epoch, seq, log.base)
             except ReplayFailedError as error:
-                return error.reason
+                if error.reason != UNAVAILABLE:
+                    return error.reason
+                failing_since = failing_since or time.monotonic()
+                await self._be_patient(failing_since)
+                continue
+            failing_since = None
             self._context.metrics.replayed.inc(len(batch.entries))
             await self._write_entries(batch.entries)
             self._position[log.tenant] = Mark(batch.through, epoch)
         return None
+
+    async def _be_patient(self, since: float) -> None:
+        """Wait before another try, or end: the client keeps its position and comes back.
+
+        A reset would tell it that events are gone which the stream may well hold.
+        """
+        if time.monotonic() - since > _PATIENCE_SECONDS:
+            self.end(UNAVAILABLE)
+        else:
+            await asyncio.sleep(_RETRY_SECONDS)
 
     async def _snapshot(self, tenants: Mapping[TenantId, str | None]) -> None:
         if self.ended is not None:
@@ -254,6 +288,10 @@ class Client:
         body = {"tenants": sorted(tenants), "devices": devices}
         frames.append(control_frame("snapshot-end", body, self._vector().id_line()))
         await self._write_frames(frames)
+
+    def _carried(self) -> tuple[tuple[TenantId, Mark], ...]:
+        known = self._hub.logs.keys()
+        return tuple((t, self._position[t]) for t in sorted(self._position.keys() - known))
 
     def _backlog(self) -> list[Entry] | None:
         """Everything in the rings after the position; None when a ring no longer reaches there."""

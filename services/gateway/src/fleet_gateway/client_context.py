@@ -17,7 +17,6 @@ RESET_TEXT: Final = {
     "recreated": "the stream was made anew since your position",
     "ahead": "your position is beyond the end of the stream",
     "too_far": "your position is further back than a replay may reach",
-    "unavailable": "the stream could not be read",
     "unreadable": "your Last-Event-ID is not a position",
 }
 """Why a position cannot be resumed: the `reason` of a reset, and its words."""

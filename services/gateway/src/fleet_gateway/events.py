@@ -15,6 +15,8 @@ from fleet_gateway.selection import ChannelKey, Selection
 
 PARAMETERS: Final = ("tenant", "kind", "device", "coalesce", "last_event_id")
 _READY_SECONDS: Final = 5.0
+_MAX_CARRIED: Final = 100
+"""Positions in unknown streams that a client may bring."""
 _RETRY_AFTER_BUSY: Final = {"Retry-After": "5"}
 _RETRY_AFTER_STARTING: Final = {"Retry-After": "2"}
 _HEADERS: Final = (
@@ -108,7 +110,11 @@ class EventStream:
             marks = parse_position(asked, covered)
         except BadPositionError:
             return Resume({}, unreadable=True)
-        return Resume({t: mark for t, mark in marks.items() if selection.covers(t)})
+        resumed = {t: mark for t, mark in marks.items() if selection.covers(t)}
+        # Each such client costs a channel of its own, and every id it is sent is that long.
+        if len(resumed.keys() - self._hub.logs.keys()) > _MAX_CARRIED:
+            return Resume({}, unreadable=True)
+        return Resume(resumed)
 
     def _renewed(self, visitor: Visitor, scheme: str) -> list[tuple[bytes, bytes]]:
         cookie = self._authenticator.renewed_cookie(visitor, scheme)

@@ -53,10 +53,11 @@ class Hub:
         for channel in parting:
             channel.flush()
             channel.part_all()
+            self._drop(channel)  # who comes back may have another key
         log = self.logs.get(tenant)
         if log is None:
             log = self.logs[tenant] = TenantLog(tenant, self._limits)
-            self._by_tenant[tenant] = parting
+            self._by_tenant[tenant] = []
         log.restart(epoch, head, state)
         self._gauge(log)
 
@@ -120,7 +121,8 @@ class Hub:
                 self._drop(channel)
 
     def _drop(self, channel: Channel) -> None:
-        del self._channels[channel.key]
+        if self._channels.get(channel.key) is channel:
+            del self._channels[channel.key]
         for channels in self._by_tenant.values():
             if channel in channels:
                 channels.remove(channel)

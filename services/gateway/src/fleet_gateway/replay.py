@@ -15,6 +15,7 @@ from nats.aio.client import Client as NatsClient
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
+from nats.js.api import StreamInfo
 from nats.js.errors import NotFoundError
 
 from fleet_common.broker import created_at
@@ -23,15 +24,18 @@ from fleet_contracts.subjects import TenantId, stream_name, tenant_subjects
 from fleet_gateway.entries import Entry, RawMessage, render_entry
 from fleet_gateway.positions import epoch_of
 
+UNAVAILABLE: Final = "unavailable"
+"""A ReplayFailedError's reason that passes: the stream may well hold what is wanted."""
+
 _BATCH: Final = 500
 _BATCH_BYTES: Final = 4 * 1024 * 1024
-_DEADLINE_SECONDS: Final = 10.0
+_DEADLINE_SECONDS: Final = 5.0
 _END_OF_BATCH: Final = "204"
 _CONCURRENT: Final = 4
 
 
 class ReplayFailedError(Exception):
-    """The stream cannot give what the client missed; `reason` names why, for its reset."""
+    """The stream does not give what the client missed; `reason` names why."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -53,6 +57,10 @@ class Replays(Protocol):
         """See Replayer.read."""
         ...
 
+    async def reaches(self, tenant: TenantId, epoch: str, seq: int) -> bool:
+        """See Replayer.reaches."""
+        ...
+
 
 class Replayer:
     """Shared by all clients; only a few read at the same time, the others wait their turn."""
@@ -69,17 +77,41 @@ class Replayer:
         when the stream is another one, `unavailable` when it cannot be read now.
         """
         async with self._turns:
+            connection = self._connection()
             try:
                 messages = await self._direct_get(tenant, after + 1, min(_BATCH, through - after))
                 # Asked after the reading: a stream made anew in between would show.
-                info = await self._js.stream_info(stream_name(tenant))
-            except NotFoundError as error:
-                raise ReplayFailedError("recreated") from error
+                await self._info(tenant, epoch)
             except (NatsError, TimeoutError, OSError) as error:
-                raise ReplayFailedError("unavailable") from error
+                raise ReplayFailedError(UNAVAILABLE) from error
+            # Answers that were on their way when the connection was lost leave a hole, too.
+            if self._connection() != connection:
+                raise ReplayFailedError(UNAVAILABLE)
+        return _checked(messages, epoch, after)
+
+    async def reaches(self, tenant: TenantId, epoch: str, seq: int) -> bool:
+        """Whether the stream ever held `seq`; raises ReplayFailedError as `read` does."""
+        self._connection()
+        try:
+            info = await self._info(tenant, epoch)
+        except (NatsError, TimeoutError, OSError) as error:
+            raise ReplayFailedError(UNAVAILABLE) from error
+        return seq <= info.state.last_seq
+
+    def _connection(self) -> int:
+        """Which of its connections the client has now; without one nothing can be read."""
+        if not self._client.is_connected:
+            raise ReplayFailedError(UNAVAILABLE)
+        return self._client.stats["reconnects"]
+
+    async def _info(self, tenant: TenantId, epoch: str) -> StreamInfo:
+        try:
+            info = await self._js.stream_info(stream_name(tenant))
+        except NotFoundError as error:
+            raise ReplayFailedError("recreated") from error
         if epoch_of(created_at(info)) != epoch:
             raise ReplayFailedError("recreated")
-        return _checked(messages, epoch, after)
+        return info
 
     async def _direct_get(self, tenant: TenantId, seq: int, count: int) -> list[RawMessage]:
         """One request's answers. The end marker comes last, on the same connection."""
@@ -114,14 +146,14 @@ class Replayer:
         last = answers.pop()
         status = (last.headers or {}).get("Status", "")
         if status not in {_END_OF_BATCH, "404"}:  # 404: nothing at or after `seq`
-            raise ReplayFailedError("unavailable")
+            raise ReplayFailedError(UNAVAILABLE)
         return [_raw(message) for message in answers]
 
 
 def _raw(message: Msg) -> RawMessage:
     headers = message.headers
     if headers is None:
-        raise ReplayFailedError("unavailable")
+        raise ReplayFailedError(UNAVAILABLE)
     published = datetime.fromisoformat(headers["Nats-Time-Stamp"]).astimezone(UTC)
     return RawMessage(
         subject=headers["Nats-Subject"],

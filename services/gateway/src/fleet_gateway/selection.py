@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from fleet_contracts.subjects import DeviceId, Kind, TenantId
 from fleet_gateway.entries import Entry
+from fleet_gateway.positions import Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +32,13 @@ class ChannelKey:
     """Clients with equal keys share every byte they are sent.
 
     `window_seconds` 0 is every event; above, the latest of each (device, kind) in a window.
+    `carried` are positions in streams that this gateway does not know (yet), by tenant name:
+    they stay in the ids, or a client that comes back would not be told what it missed of them.
     """
 
     selection: Selection
     window_seconds: float = 0.0
+    carried: tuple[tuple[TenantId, Mark], ...] = ()
 
 
 def coalesce(entries: Iterable[Entry]) -> list[Entry]:
