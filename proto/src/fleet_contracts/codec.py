@@ -5,12 +5,13 @@ an all-default message, a field of another type is dropped), so decoding checks 
 every reader relies on.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from google.protobuf.message import DecodeError
 
-from fleet_contracts.gen.fleet.v1.events_pb2 import Event
+from fleet_contracts.gen.fleet.v1.events_pb2 import Event, Interfaces
 from fleet_contracts.subjects import BadNameError, EventSubject, Kind, parse_subject
 
 SCHEMA_VERSION: Final = 1
@@ -64,6 +65,9 @@ class DecodedEvent:
 
     subject: EventSubject
     event: Event
+    columns: Sequence[list[int]] = ()
+    """For kind interfaces COUNTER_COLUMNS as they travel, value + 1, which the check has read:
+    reading them out of the message again takes longer than all else of the decoding."""
 
 
 def encode(event: Event) -> bytes:
@@ -82,21 +86,27 @@ def decode(subject: str, payload: bytes) -> DecodedEvent:
         event = Event.FromString(payload)
     except DecodeError as error:
         raise RejectedEventError(subject, "payload: not a fleet.v1.Event") from error
-    reason = _why_invalid(event, parsed.kind)
+    columns = _columns(event.interfaces) if parsed.kind is Kind.INTERFACES else ()
+    reason = _why_invalid(event, parsed.kind, columns)
     if reason is not None:
         raise RejectedEventError(subject, reason)
-    return DecodedEvent(parsed, event)
+    return DecodedEvent(parsed, event, columns)
 
 
-def _why_invalid(event: Event, kind: Kind) -> str | None:
+def _columns(body: Interfaces) -> list[list[int]]:
+    # A slice is a plain list, made at once: iterating upb's container takes twice as long.
+    return [getattr(body, name)[:] for name in COUNTER_COLUMNS]
+
+
+def _why_invalid(event: Event, kind: Kind, columns: Sequence[list[int]]) -> str | None:
     if event.schema_version < 1:
         return "schema_version: missing (at least 1)"
     if not _EARLIEST_SLOT_MS <= event.slot_unix_ms < _LATEST_SLOT_MS:
         return f"slot_unix_ms: {event.slot_unix_ms} is not between the years 2020 and 2100"
-    return _why_invalid_body(event, kind)
+    return _why_invalid_body(event, kind, columns)
 
 
-def _why_invalid_body(event: Event, kind: Kind) -> str | None:
+def _why_invalid_body(event: Event, kind: Kind, columns: Sequence[list[int]]) -> str | None:
     body = event.WhichOneof("body")
     if body is None:
         return f"body: missing (the subject says {kind.value})"
@@ -104,7 +114,7 @@ def _why_invalid_body(event: Event, kind: Kind) -> str | None:
         return f"body: {body} under a subject that says {kind.value}"
     match kind:
         case Kind.INTERFACES:
-            return _why_invalid_interfaces(event)
+            return _why_invalid_interfaces(event.interfaces, columns)
         case Kind.STATUS:
             return _why_invalid_status(event)
         case Kind.WIRELESS:
@@ -131,20 +141,24 @@ def _why_invalid_status(event: Event) -> str | None:
     return None
 
 
-def _why_invalid_interfaces(event: Event) -> str | None:
-    body = event.interfaces
-    count = len(body.ids)
-    if len(set(body.ids)) != count:
+def _why_invalid_interfaces(body: Interfaces, columns: Sequence[list[int]]) -> str | None:
+    ids = body.ids[:]
+    count = len(ids)
+    if len(set(ids)) != count:
         return "interfaces.ids: the same id twice"
-    for name in COUNTER_COLUMNS:
-        length = len(getattr(body, name))
-        if length not in {0, count}:
-            return f"interfaces.{name}: {length} values for {count} interfaces"
-    for name in ("running_bitmap", "disabled_bitmap"):
-        length = len(getattr(body, name))
-        if length != (count + 7) // 8:
-            return f"interfaces.{name}: {length} bytes for {count} interfaces"
+    for name, values in zip(COUNTER_COLUMNS, columns, strict=True):
+        if values and len(values) != count:
+            return f"interfaces.{name}: {len(values)} values for {count} interfaces"
+    bitmap_size = (count + 7) // 8
+    if len(body.running_bitmap) != bitmap_size:
+        return _wrong_bitmap("running_bitmap", body.running_bitmap, count)
+    if len(body.disabled_bitmap) != bitmap_size:
+        return _wrong_bitmap("disabled_bitmap", body.disabled_bitmap, count)
     return None
+
+
+def _wrong_bitmap(name: str, bitmap: bytes, count: int) -> str:
+    return f"interfaces.{name}: {len(bitmap)} bytes for {count} interfaces"
 
 
 def _why_invalid_wireless(event: Event) -> str | None:

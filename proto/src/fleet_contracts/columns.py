@@ -11,7 +11,8 @@ from typing import Final
 from fleet_contracts.codec import COUNTER_COLUMNS
 from fleet_contracts.gen.fleet.v1.events_pb2 import Interfaces
 
-_FIRST_COLUMN_FIELD: Final = 5
+FIRST_COLUMN_FIELD: Final = 5
+"""Field number of the first of COUNTER_COLUMNS; the others follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ def pack(readings: Sequence[InterfaceReading], inventory_revision: int) -> Inter
         column = [reading.totals[position] for reading in readings]
         if not any(column):
             if column and None not in column:
-                zero_columns |= 1 << (_FIRST_COLUMN_FIELD + position)
+                zero_columns |= 1 << (FIRST_COLUMN_FIELD + position)
                 continue
             if all(value is None for value in column):
                 continue
@@ -59,7 +60,7 @@ def unpack_totals(message: Interfaces) -> list[list[int | None]]:
                 columns.append([value - 1 if value else None for value in values])
             else:  # mostly: the router gave every value
                 columns.append([value - 1 for value in values])
-        elif zero_columns >> (_FIRST_COLUMN_FIELD + position) & 1:
+        elif zero_columns >> (FIRST_COLUMN_FIELD + position) & 1:
             columns.append([0] * count)
         else:
             columns.append([None] * count)

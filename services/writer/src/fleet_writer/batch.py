@@ -18,7 +18,7 @@ from fleet_writer.directory import DeviceEntry, DeviceKey, Directory
 from fleet_writer.fold import DeviceState, fold
 from fleet_writer.partitions import Partition
 from fleet_writer.positions import Position
-from fleet_writer.rows import Record, RowSet, SensorKey, UnknownSensorError
+from fleet_writer.rows import Rows, RowSet, SensorKey, UnknownSensorError, joined
 
 _REASON_CLASS_LENGTH: Final = 60
 _YIELD_EVERY: Final = 200
@@ -112,16 +112,13 @@ class Batch:
     traceparents: list[str] = field(default_factory=list[str])
     messages: int = 0
 
-    def by_partition(self) -> dict[Partition, list[Record]]:
+    def by_partition(self) -> dict[Partition, Rows]:
         """The rows of all streams."""
-        parts = list(self.parts.values())
-        if len(parts) == 1:
-            return parts[0].rows.by_partition
-        together: dict[Partition, list[Record]] = {}
-        for part in parts:
+        together: dict[Partition, list[Rows]] = {}
+        for part in self.parts.values():
             for partition, rows in part.rows.by_partition.items():
-                together.setdefault(partition, []).extend(rows)
-        return together
+                together.setdefault(partition, []).append(rows)
+        return {partition: joined(parts) for partition, parts in together.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ DuplicateRowsError leaves the connection fit for nothing but `close`.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
 import asyncpg
@@ -96,6 +96,21 @@ class Connection:
         except (OverflowError, ValueError, TypeError) as error:
             # asyncpg's encoders raise Python's own errors for values out of range.
             raise RefusedRowsError(f"{table}: {error}") from error
+
+    async def copy_packed(
+        self, table: str, columns: Sequence[str], pieces: Iterator[bytes]
+    ) -> None:
+        """COPY what is in the binary format already, header and trailer included.
+
+        Raises as `copy_rows` does.
+        """
+
+        async def source() -> AsyncGenerator[bytes]:
+            for piece in pieces:
+                yield piece
+
+        with _our_errors():
+            await self._raw.copy_to_table(table, source=source(), columns=columns, format="binary")
 
     async def close(self) -> None:
         """Close politely within two seconds, else cut. Frees the session's advisory locks."""

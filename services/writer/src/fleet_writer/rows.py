@@ -1,25 +1,23 @@
 """Events to rows: per kind, tuples in the order of the table's columns.
 
-The hot path of the service: no object per row but its tuple, columns zipped straight
-from the message. A slot is encoded once for a message.
+The hot path of the service: no object per row but its tuple, and none but bytes for
+interfaces (see packed). A slot is encoded once for a message.
 """
 
-from collections.abc import Callable, Mapping
-from functools import lru_cache
-from itertools import repeat
-from typing import Final
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, cast
 
 from fleet_contracts.codec import DecodedEvent
-from fleet_contracts.columns import unpack_bits, unpack_totals
 from fleet_contracts.gen.fleet.v1.events_pb2 import (
     REACHABILITY_UP,
-    Event,
     Health,
     WirelessClient,
 )
 from fleet_contracts.subjects import Kind
 from fleet_contracts.view import sensor_name
 from fleet_writer import tables
+from fleet_writer.packed import PackedRows, pack_interfaces
 from fleet_writer.partitions import DAY_MS, Partition, partition_for
 from fleet_writer.times import wire_ms
 from fleet_writer.words import (
@@ -30,6 +28,7 @@ from fleet_writer.words import (
 )
 
 type Record = tuple[object, ...]
+type Rows = list[Record] | PackedRows
 type SensorKey = tuple[str, str]
 """Name and unit."""
 type _WireSensorKey = tuple[int, str, int]
@@ -82,7 +81,7 @@ class DayRows:
     device_status_samples: list[Record]
     health_samples: list[Record]
     sensor_samples: list[Record]
-    interface_samples: list[Record]
+    interface_samples: PackedRows
     wireless_samples: list[Record]
     radio_samples: list[Record]
     wireless_client_samples: list[Record]
@@ -98,18 +97,17 @@ class RowSet:
         self.sensors = sensors
         self._oldest_day = oldest_day
         self._days: dict[int, DayRows] = {}
-        self._rows: dict[Partition, list[Record]] = {}
-        self._expired: list[list[Record]] = []
+        self._rows: dict[Partition, Rows] = {}
+        self._expired: list[Rows] = []
 
     def add(self, device_id: int, decoded: DecodedEvent) -> None:
         """Add an event's rows, all or, with UnknownSensorError, none."""
-        event = decoded.event
-        slot_ms = event.slot_unix_ms
+        slot_ms = decoded.event.slot_unix_ms
         day = self._days.get(slot_ms // DAY_MS) or self._open_day(slot_ms // DAY_MS)
-        _MAKERS[decoded.subject.kind](self, day, device_id, wire_ms(slot_ms), event)
+        _MAKERS[decoded.subject.kind](self, day, device_id, wire_ms(slot_ms), decoded)
 
     @property
-    def by_partition(self) -> dict[Partition, list[Record]]:
+    def by_partition(self) -> dict[Partition, Rows]:
         """The rows to store; no empty lists."""
         return {partition: rows for partition, rows in self._rows.items() if rows}
 
@@ -120,20 +118,44 @@ class RowSet:
     def _open_day(self, number: int) -> DayRows:
         day = DayRows()
         for table in tables.SAMPLE_TABLES:
+            rows: Rows = PackedRows() if table is tables.INTERFACE else []
             if number < self._oldest_day[table.name]:
-                rows: list[Record] = []
                 self._expired.append(rows)
             else:
-                rows = self._rows.setdefault(partition_for(table, number), [])
+                rows = self._rows.setdefault(partition_for(table, number), rows)
             setattr(day, table.name, rows)
         self._days[number] = day
         return day
 
 
-type _Maker = Callable[[RowSet, DayRows, int, bytes, Event], None]
+def joined(parts: Sequence[Rows]) -> Rows:
+    """Rows of one table in one piece; the parts stay as they are."""
+    if len(parts) == 1:
+        return parts[0]
+    packed = PackedRows()
+    records: list[Record] = []
+    for part in parts:
+        if isinstance(part, PackedRows):
+            packed.extend(part)
+        else:
+            records.extend(part)
+    return packed or records
 
 
-def _status(_rows: RowSet, day: DayRows, device_id: int, slot: bytes, event: Event) -> None:
+def rows_by_device(rows: Rows) -> Counter[int]:
+    """Number of rows by device id, which is the first column of every table."""
+    if isinstance(rows, PackedRows):
+        return rows.by_device()
+    return Counter(cast("int", record[0]) for record in rows)
+
+
+type _Maker = Callable[[RowSet, DayRows, int, bytes, DecodedEvent], None]
+
+
+def _status(
+    _rows: RowSet, day: DayRows, device_id: int, slot: bytes, decoded: DecodedEvent
+) -> None:
+    event = decoded.event
     body = event.status
     up = body.reachability == REACHABILITY_UP
     row = (
@@ -150,8 +172,8 @@ def _status(_rows: RowSet, day: DayRows, device_id: int, slot: bytes, event: Eve
     day.device_status_samples.append(row)
 
 
-def _health(rows: RowSet, day: DayRows, device_id: int, slot: bytes, event: Event) -> None:
-    body = event.health
+def _health(rows: RowSet, day: DayRows, device_id: int, slot: bytes, decoded: DecodedEvent) -> None:
+    body = decoded.event.health
     given = body.HasField
     row = (
         device_id,
@@ -181,31 +203,18 @@ def _health(rows: RowSet, day: DayRows, device_id: int, slot: bytes, event: Even
     day.sensor_samples.extend(readings.values())
 
 
-def _interfaces(_rows: RowSet, day: DayRows, device_id: int, slot: bytes, event: Event) -> None:
-    body = event.interfaces
-    ids = body.ids[:]
-    count = len(ids)
-    day.interface_samples.extend(
-        zip(
-            repeat(device_id, count),
-            repeat(slot, count),
-            ids,
-            _flags(body.running_bitmap, count),
-            _flags(body.disabled_bitmap, count),
-            *unpack_totals(body),
-            strict=True,
-        )
-    )
+def _interfaces(
+    _rows: RowSet, day: DayRows, device_id: int, slot: bytes, decoded: DecodedEvent
+) -> None:
+    body = decoded.event.interfaces
+    packed = pack_interfaces(device_id, slot, body, decoded.columns)
+    day.interface_samples.add(device_id, len(body.ids), packed)
 
 
-@lru_cache(maxsize=4096)
-def _flags(bitmap: bytes, count: int) -> tuple[bool, ...]:
-    """Bitmaps repeat: links rarely change."""
-    return tuple(unpack_bits(bitmap, count))
-
-
-def _wireless(_rows: RowSet, day: DayRows, device_id: int, slot: bytes, event: Event) -> None:
-    body = event.wireless
+def _wireless(
+    _rows: RowSet, day: DayRows, device_id: int, slot: bytes, decoded: DecodedEvent
+) -> None:
+    body = decoded.event.wireless
     radios: dict[str, Record] = {}
     for radio in body.radios:
         given = radio.HasField
@@ -266,8 +275,10 @@ def _client_row(device_id: int, slot: bytes, client: WirelessClient) -> Record:
     )
 
 
-def _firmware(_rows: RowSet, day: DayRows, device_id: int, slot: bytes, event: Event) -> None:
-    body = event.firmware
+def _firmware(
+    _rows: RowSet, day: DayRows, device_id: int, slot: bytes, decoded: DecodedEvent
+) -> None:
+    body = decoded.event.firmware
     row = (
         device_id,
         slot,
@@ -283,8 +294,10 @@ def _firmware(_rows: RowSet, day: DayRows, device_id: int, slot: bytes, event: E
     day.firmware_samples.append(row)
 
 
-def _advice(_rows: RowSet, day: DayRows, device_id: int, slot: bytes, event: Event) -> None:
-    body = event.firmware_advice
+def _advice(
+    _rows: RowSet, day: DayRows, device_id: int, slot: bytes, decoded: DecodedEvent
+) -> None:
+    body = decoded.event.firmware_advice
     row = (
         device_id,
         slot,
@@ -297,8 +310,10 @@ def _advice(_rows: RowSet, day: DayRows, device_id: int, slot: bytes, event: Eve
     day.firmware_advice_samples.append(row)
 
 
-def _inventory(_rows: RowSet, day: DayRows, device_id: int, slot: bytes, event: Event) -> None:
-    body = event.inventory
+def _inventory(
+    _rows: RowSet, day: DayRows, device_id: int, slot: bytes, decoded: DecodedEvent
+) -> None:
+    body = decoded.event.inventory
     row = (device_id, slot, body.revision, len(body.interfaces), body.identity, body.version)
     day.inventory_samples.append(row)
 

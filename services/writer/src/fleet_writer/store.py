@@ -7,7 +7,7 @@ there already, and so are the next batches until one absorbs nothing.
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,9 +15,10 @@ from fleet_contracts.subjects import TenantId
 from fleet_writer.batch import Batch, StreamPart
 from fleet_writer.database import Connection
 from fleet_writer.errors import DuplicateRowsError, OwnershipLostError
+from fleet_writer.packed import PackedRows
 from fleet_writer.partitions import Partition, Partitions
 from fleet_writer.read_model import store_devices
-from fleet_writer.rows import Record
+from fleet_writer.rows import Rows, rows_by_device
 from fleet_writer.times import wire_ns, wire_ns_or_none
 from fleet_writer.trims import ADD_TRIM, trim_values
 
@@ -72,7 +73,7 @@ class Store:
         return committed
 
     async def _transaction(
-        self, batch: Batch, rows: Mapping[Partition, list[Record]], *, staging: bool
+        self, batch: Batch, rows: Mapping[Partition, Rows], *, staging: bool
     ) -> Committed:
         committed = Committed(staged=staging)
         connection = self._connection
@@ -83,14 +84,20 @@ class Store:
                     await self._through_staging(partition, records, committed)
                 else:
                     target = self._partitions.target(partition)
-                    await connection.copy_rows(target, partition.table.columns, records)
+                    await self._copy(target, partition.table.columns, records)
             await store_devices(connection, batch.devices)
             for part in batch.parts.values():
                 await self._store_part(part, committed)
         return committed
 
+    async def _copy(self, table: str, columns: Sequence[str], rows: Rows) -> None:
+        if isinstance(rows, PackedRows):
+            await self._connection.copy_packed(table, columns, rows.stream())
+        else:
+            await self._connection.copy_rows(table, columns, rows)
+
     async def _through_staging(
-        self, partition: Partition, records: list[Record], committed: Committed
+        self, partition: Partition, records: Rows, committed: Committed
     ) -> None:
         table = partition.table
         columns = ", ".join(table.columns)
@@ -98,17 +105,17 @@ class Store:
         await self._connection.execute(
             f"CREATE TEMPORARY TABLE {staging} (LIKE {table.name}) ON COMMIT DROP"
         )
-        await self._connection.copy_rows(staging, table.columns, records)
+        await self._copy(staging, table.columns, records)
         inserted = await self._connection.fetch(
             f"WITH made AS (INSERT INTO {self._partitions.target(partition)} ({columns}) "  # noqa: S608 - our own names
             f"SELECT {columns} FROM {staging} ON CONFLICT DO NOTHING RETURNING device_id) "
             "SELECT device_id, count(*) AS made FROM made GROUP BY device_id"
         )
-        absorbed = Counter(record[0] for record in records)
+        absorbed = rows_by_device(records)
         for row in inserted:
             absorbed[row["device_id"]] -= row["made"]
         for device_id, count in absorbed.items():
-            if count and isinstance(device_id, int):
+            if count:
                 committed.duplicates_by_table[table.name] += count
                 committed.duplicates_by_tenant[self._tenant_of[device_id]] += count
                 committed.rows_by_table[table.name] -= count
