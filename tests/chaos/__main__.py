@@ -86,6 +86,7 @@ def _result(options: Options, outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "sse_events": sum(one.sse_events for one in outcomes),
         "sse_connects": sum(one.sse_connects for one in outcomes),
         "sse_resets": sum(one.sse_resets for one in outcomes),
+        "sse_told": sum(one.sse_told for one in outcomes),
         "leaked": leaks,
         "problems": problems,
         "runs": options.runs,

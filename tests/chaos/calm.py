@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import httpx
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
+from nats.js.api import StreamState
 from pydantic import SecretStr
 
 from chaos.leaks import database_connections
@@ -64,6 +65,34 @@ class Observer:
                 tenant: (await js.stream_info(stream_name(tenant_id(tenant)))).state.last_seq
                 for tenant in self.running.tenants
             }
+
+    async def state(self, tenant: str) -> StreamState:
+        """A tenant's stream as it is."""
+        async with self._jetstream() as js:
+            return (await js.stream_info(stream_name(tenant_id(tenant)))).state
+
+    async def stored(self, tenant: str) -> int:
+        """The sequence up to which the writer has stored a tenant's stream."""
+        async with read_model(self.running.database_url) as model:
+            stream = stream_name(tenant_id(tenant))
+            return max(one.last_sequence for one in await model.positions() if one.stream == stream)
+
+    async def limit(self, tenant: str) -> int:
+        """A stream's max_bytes now."""
+        async with self._jetstream() as js:
+            info = await js.stream_info(stream_name(tenant_id(tenant)))
+        return info.config.max_bytes or 0
+
+    async def cut_short(self, tenant: str, spare: int) -> int:
+        """Give a stream room for what is not stored and about `spare` events more; the bytes."""
+        stored = await self.stored(tenant)
+        async with self._jetstream() as js:
+            info = await js.stream_info(stream_name(tenant_id(tenant)))
+            state, config = info.state, info.config
+            keep = state.last_seq - stored + spare
+            config.max_bytes = keep * state.bytes // state.messages
+            await js.update_stream(config)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+            return config.max_bytes
 
     async def events(self, tenant: TenantId, last: int) -> set[int]:
         """Sequences up to `last` of the valid events that a tenant's stream holds."""

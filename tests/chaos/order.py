@@ -28,6 +28,12 @@ class OrderCheck:
         self.resets = 0
         self._announced: set[str] = set()
 
+    @property
+    def told(self) -> int:
+        """Events in whose place a reset came."""
+        gaps = (gap for order in self.tenants.values() for gap in order.told)
+        return sum(last - first + 1 for first, last in gaps)
+
     def connected(self) -> None:
         """A new connection: a reset whose snapshot did not come whole was none."""
         self._announced.clear()

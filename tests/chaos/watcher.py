@@ -24,6 +24,18 @@ class Watcher:
         self._last_id: str | None = None
         self.check = OrderCheck()
         self.connects = 0
+        self._following: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Follow from where it stands until `leave`."""
+        self._following = asyncio.create_task(self.run(), name="watcher")
+
+    async def leave(self) -> None:
+        """Disconnect and stay away."""
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.gather(self._following, return_exceptions=True)
+            self._following = None
 
     def position(self, tenant: str) -> int:
         """The newest sequence it knows of; 0 before the first."""
