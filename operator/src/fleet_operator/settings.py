@@ -1,6 +1,6 @@
 """The operator's settings: `FLEET_OPERATOR__<FIELD>` and the sections every service has."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -46,6 +46,8 @@ class OperatorSection(Section):
     an account without one is refused."""
     memory_budget_bytes: _OptionalBytes = None
     """The same for memory streams. Unset: the account's limit."""
+    bucket_replicas: Literal[1, 3, 5] = 1
+    """Copies of the key-value buckets in a NATS cluster; taken when they are made."""
     resync_seconds: float = Field(default=60.0, ge=5, le=3600)
     """Seconds between two full looks at the cluster: what no watch told is repaired by then."""
     look_seconds: float = Field(default=10.0, ge=1, le=300)

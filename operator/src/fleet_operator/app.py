@@ -1,0 +1,128 @@
+"""The operator, put together: watches and lists → store → controller → cluster and NATS."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+from fleet_common.broker import close
+from fleet_common.runtime import Runtime, unless_stopped
+from fleet_contracts.subjects import TenantId
+from fleet_operator.announcing import Announcer
+from fleet_operator.applying import Objects
+from fleet_operator.assigning import Assigning
+from fleet_operator.broker_side import BrokerSide
+from fleet_operator.cleanup import Cleanup
+from fleet_operator.controller import Controller, Parts
+from fleet_operator.devices_up import DevicesUp, Polled
+from fleet_operator.fencing import fence
+from fleet_operator.fleets import Fleets
+from fleet_operator.kube import Kube
+from fleet_operator.metrics import OperatorMetrics
+from fleet_operator.poller_pods import poller_pods
+from fleet_operator.relisting import Relisting
+from fleet_operator.reporting import Reporter, Sources
+from fleet_operator.settings import OperatorSettings
+from fleet_operator.shards import Shards
+from fleet_operator.store import Store
+from fleet_operator.wake import Wake
+from fleet_operator.watching import Watching
+from fleet_operator.workloads import pod_name
+
+_log = logging.getLogger(__name__)
+
+_FLUSH_SECONDS: Final = 1.0
+
+
+async def run(runtime: Runtime, settings: OperatorSettings, metrics: OperatorMetrics) -> None:
+    """Reconcile until told to stop."""
+    _quiet()
+    section = settings.operator
+    pods = poller_pods(settings)
+    wake = Wake()
+    kube = Kube(section.namespace_list)
+    store = Store(wake.ring)
+    relisting = Relisting(kube, store, metrics, section.resync_seconds)
+    progress = runtime.health.progress("controller", section.stalled_seconds)
+    progress.idle()
+    # Only what exists can be watched: the CRD may come after the operator.
+    if await unless_stopped(runtime.stop, _listed(relisting)) is None:
+        await kube.close()
+        return
+    progress.expect()
+    broker = BrokerSide(settings.nats, section, metrics)
+    fleets = Fleets(store)
+    announcer = Announcer(kube, metrics)
+
+    async def end(tenant: TenantId, shard: str) -> None:
+        namespace = next(
+            (one.owner.namespace for one in fleets.read() if one.tenant == tenant), None
+        )
+        if namespace is not None and await fence(kube, namespace, pod_name(tenant, shard)):
+            metrics.fenced.labels(tenant).inc()
+
+    assigning = Assigning(broker.client, broker.js, end, metrics, wake.ring)
+
+    def polled() -> Mapping[TenantId, Polled]:
+        return {
+            one.tenant: Polled(frozenset(one.devices), seen.state.last_sequence)
+            for one in fleets.read()
+            if one.rival is None and (seen := broker.state.seen.get(one.tenant)) is not None
+        }
+
+    up = DevicesUp(broker.client, polled)
+    cleanup = Cleanup(
+        kube,
+        store,
+        broker,
+        assigning,
+        announcer=announcer,
+        metrics=metrics,
+        deadline_seconds=section.cleanup_seconds,
+    )
+    sources = Sources(kube, store, fleets, broker, assigning, up, announcer, metrics)
+    reporter = Reporter(sources, section.status_seconds)
+    parts = Parts(
+        store=store,
+        kube=kube,
+        fleets=fleets,
+        broker=broker,
+        assigning=assigning,
+        shards=Shards(store),
+        objects=Objects(kube, store, metrics),
+        cleanup=cleanup,
+        reporter=reporter,
+        announcer=announcer,
+        pods=pods,
+        metrics=metrics,
+    )
+    controller = Controller(parts, wake, progress)
+    watching = runtime.spawn(Watching(store, section.namespace_list).run(runtime.stop), "watches")
+    work = [
+        runtime.spawn(broker.connect(), "broker"),
+        runtime.spawn(relisting.run(), "resync"),
+        runtime.spawn(assigning.run(), "assigning"),
+        runtime.spawn(up.run(), "devices up"),
+        runtime.spawn(announcer.run(), "events"),
+        runtime.spawn(controller.run(), "controller"),
+    ]
+    runtime.health.set_ready(ready=True)
+    await runtime.stop.wait()
+    for task in work:
+        task.cancel()
+    await asyncio.wait([*work, watching])
+    await close(broker.client, flush_seconds=_FLUSH_SECONDS)
+    await kube.close()
+
+
+def _quiet() -> None:
+    """Every request and every object seen is a line at info; ours say what came of them."""
+    for name in ("kopf", "httpx2"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # That it takes no signals, which are the operator's own to take.
+    logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
+
+
+async def _listed(relisting: Relisting) -> bool:
+    await relisting.first()
+    return True

@@ -1,0 +1,133 @@
+"""A fleet's objects in the cluster as they should be; nothing is sent when they are."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fleet_operator.drift import covers, owner_uid, projected
+from fleet_operator.kinds import Document, ObjectKey, annotation, is_ours, part
+from fleet_operator.kube import Kube, KubeRefusedError
+from fleet_operator.metrics import OperatorMetrics
+from fleet_operator.store import Store, digest, trimmed, version_of
+from fleet_operator.workloads import HASH_ANNOTATION, Owner, Wanted, keys_of
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one look at a fleet's objects did.
+
+    `notes`: (reason, message) for Events. `refused`: objects that the API server will not
+    take, or that belong to somebody else, and why.
+    """
+
+    notes: tuple[tuple[str, str], ...]
+    refused: tuple[str, ...]
+
+
+class Objects:
+    """Applies. What the API server makes of a field (a default, another spelling) is learnt."""
+
+    def __init__(self, kube: Kube, store: Store, metrics: OperatorMetrics) -> None:
+        self._kube = kube
+        self._store = store
+        self._metrics = metrics
+        self._accepted: dict[ObjectKey, tuple[str, str]] = {}
+        """By object: what was applied last, and what the API server made of it; digests."""
+        self._settled: dict[str, tuple[object, ...]] = {}
+        """By fleet: what was looked at last and found right."""
+
+    async def bring(self, owner: Owner, wanted: Sequence[Wanted]) -> Outcome:
+        """Apply what differs, delete what should not be. Raises KubeError."""
+        signature = self._signature(owner, wanted)
+        if self._settled.get(owner.uid) == signature:
+            return Outcome((), ())
+        notes: list[tuple[str, str]] = []
+        refused: list[str] = []
+        for one in wanted:
+            try:
+                note = await self._bring(owner, one)
+            except KubeRefusedError as error:
+                refused.append(str(error))
+                continue
+            if note is not None:
+                notes.append(note)
+        names = {one.key for one in wanted}
+        for key in keys_of(owner):
+            live = self._store.get(key)
+            if key not in names and live is not None and owner_uid(live) == owner.uid:
+                await self._kube.delete(key)
+                self._metrics.writes.labels(key.kind.kind, "deleted").inc()
+                notes.append(("Deleted", f"{key} is not needed any more"))
+        if not notes and not refused:
+            self._settled[owner.uid] = signature
+        return Outcome(tuple(notes), tuple(refused))
+
+    def forget(self, owner: Owner) -> None:
+        """The fleet has gone."""
+        self._settled.pop(owner.uid, None)
+        for key in keys_of(owner):
+            self._accepted.pop(key, None)
+
+    def _signature(self, owner: Owner, wanted: Sequence[Wanted]) -> tuple[object, ...]:
+        versions = [
+            version_of(live) if (live := self._store.get(key)) is not None else None
+            for key in keys_of(owner)
+        ]
+        return (*versions, *(one.hash for one in wanted))
+
+    async def _bring(self, owner: Owner, one: Wanted) -> tuple[str, str] | None:
+        live = self._store.get(one.key)
+        if live is not None and self._stands(live, one):
+            return None
+        if live is not None and not _may_take(live, owner):
+            raise KubeRefusedError(
+                f"{one.key} exists and does not belong to this RouterFleet; remove or rename it",
+                409,
+            )
+        reason, words = _why(live, one)
+        after = trimmed(one.key.kind, await self._kube.apply(one.key, one.document))
+        self._accepted[one.key] = (one.hash, _seen(after, one.document))
+        self._store.put(one.key.kind, after)
+        unchanged = live is not None and version_of(after) == version_of(live)
+        if unchanged:
+            return None
+        self._metrics.writes.labels(one.key.kind.kind, reason.lower()).inc()
+        _log.info("object applied", extra={"object": str(one.key), "reason": reason})
+        return reason, f"{one.key.kind.kind} {one.key.name} {words}"
+
+    def _stands(self, live: Document, one: Wanted) -> bool:
+        if annotation(live, HASH_ANNOTATION) != one.hash:
+            return False
+        if covers(live, one.document):
+            return True
+        return self._accepted.get(one.key) == (one.hash, _seen(live, one.document))
+
+
+def _seen(live: Document, wanted: Document) -> str:
+    seen: Any = projected(live, wanted)
+    return digest(seen)
+
+
+def _may_take(live: Document, owner: Owner) -> bool:
+    """Ours already; or made by the operator for a fleet of this name that is no more."""
+    uid = owner_uid(live)
+    return uid == owner.uid or (uid is None and is_ours(live))
+
+
+def _why(live: Document | None, one: Wanted) -> tuple[str, str]:
+    if live is None:
+        return "Created", "created"
+    if annotation(live, HASH_ANNOTATION) == one.hash:
+        return "Drifted", "was changed by someone else; it is as planned again"
+    return "Changed", _changes(live, one.document)
+
+
+def _changes(live: Document, wanted: Document) -> str:
+    before = part(live, "spec").get("replicas")
+    after = part(wanted, "spec").get("replicas")
+    if after is not None and before != after:
+        return f"scaled from {before} to {after}"
+    return "changed"

@@ -1,0 +1,240 @@
+"""Once a second for every tenant: its devices on living shards.
+
+A task of its own: a slow API server or a large plan must not keep it from noticing a shard
+that died, and a shard is not blamed for a second in which nobody looked.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+from pydantic import ValidationError
+
+from fleet_common.assigner import Assigner, Step
+from fleet_common.direct import StoredMessage
+from fleet_common.errors import FleetError, TransientError
+from fleet_common.inventory import assignments_bucket
+from fleet_common.liveness import Beat
+from fleet_contracts.streams import ASSIGNMENTS_BUCKET, SHARDS_BUCKET
+from fleet_contracts.subjects import DeviceId, TenantId
+from fleet_operator.metrics import OperatorMetrics
+from fleet_operator.scaling import Load
+from fleet_operator.signs import PrefetchedBucket, read_bucket
+
+_log = logging.getLogger(__name__)
+
+LOOK_SECONDS: Final = 1.0
+_RECORDS_SECONDS: Final = 30.0
+"""How often tenants without shards are looked for records that nobody should have left."""
+_STEP_SECONDS: Final = 60.0
+"""The most that one step may take: fencing pods on a dead node is the longest part."""
+
+type FencePod = Callable[[TenantId, str], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What one tenant should be like."""
+
+    devices: tuple[DeviceId, ...]
+    shards: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the last step of a tenant left. `at` is monotonic time."""
+
+    ask: Ask
+    step: Step
+    at: float
+    loads: Mapping[str, Load] = field(default_factory=dict[str, Load])
+
+    @property
+    def holding(self) -> frozenset[int]:
+        """Ordinals of shards with devices."""
+        return frozenset(
+            int(shard.rpartition("-")[2]) for shard, devices in self.step.shares.items() if devices
+        )
+
+
+class Assigning:
+    """All tenants' assignments. `want` says what should be; `found` what is."""
+
+    def __init__(
+        self,
+        client: Client,
+        js: JetStreamContext,
+        fence: FencePod,
+        metrics: OperatorMetrics,
+        changed: Callable[[], None],
+    ) -> None:
+        self._client = client
+        self._js = js
+        self._fence = fence
+        self._metrics = metrics
+        self._changed = changed
+        self._signs = PrefetchedBucket(SHARDS_BUCKET, js)
+        self._asked: Mapping[TenantId, Ask] = {}
+        self._known: frozenset[TenantId] | None = None
+        self._assigners: dict[TenantId, Assigner] = {}
+        self._stepping: dict[TenantId, asyncio.Task[None]] = {}
+        self._found: dict[TenantId, Found] = {}
+        self._records: set[str] = set()
+        self._records_at: float | None = None
+        self._trouble: str | None = None
+        self._failing: dict[TenantId, str] = {}
+
+    def want(self, asked: Mapping[TenantId, Ask], known: Collection[TenantId]) -> None:
+        """All tenants, whole, from now on.
+
+        Those that are `known` and not asked for are let alone; what is found of any other
+        tenant is left over from a RouterFleet that is no more, and deleted.
+        """
+        self._asked, self._known = dict(asked), frozenset(known)
+        for tenant in self._found.keys() - asked.keys():
+            del self._found[tenant]
+            self._assigners.pop(tenant, None)
+            self._failing.pop(tenant, None)
+
+    def found(self, tenant: TenantId) -> Found | None:
+        """The last step; None while there was none, or none for a long time."""
+        found = self._found.get(tenant)
+        if found is None or time.monotonic() - found.at > _RECORDS_SECONDS * 2:
+            return None
+        return found
+
+    def failing(self, tenant: TenantId) -> str | None:
+        """Why the tenant's last step failed; None when it did not."""
+        return self._failing.get(tenant) or self._trouble
+
+    async def run(self) -> None:
+        """Step until cancelled. A broker that is away is waited for."""
+        try:
+            while True:
+                began = time.monotonic()
+                await self._round()
+                await asyncio.sleep(max(0.05, LOOK_SECONDS - (time.monotonic() - began)))
+        finally:
+            steps = list(self._stepping.values())
+            for step in steps:
+                step.cancel()
+            if steps:
+                await asyncio.wait(steps)
+
+    async def _round(self) -> None:
+        try:
+            if not self._client.is_connected:
+                raise TransientError("NATS is not connected")
+            signs = await read_bucket(self._client, SHARDS_BUCKET)
+            await self._look_at_records(signs)
+        except (FleetError, NatsError, TimeoutError, OSError) as error:
+            self._note_trouble(str(error) or type(error).__name__)
+            return
+        self._note_trouble(None)
+        self._signs.prefetched(signs)
+        for tenant, ask in self._asked.items():
+            if tenant in self._stepping or self._idle(tenant, ask):
+                continue
+            beats = {
+                key.removeprefix(f"{tenant}."): message.payload
+                for key, message in signs.items()
+                if key.startswith(f"{tenant}.")
+            }
+            step = asyncio.create_task(self._step(tenant, ask, beats), name=f"assign {tenant}")
+            self._stepping[tenant] = step
+            step.add_done_callback(lambda _, tenant=tenant: self._stepping.pop(tenant, None))
+
+    def _idle(self, tenant: TenantId, ask: Ask) -> bool:
+        """Nothing is wanted and nothing is there: said without asking the broker."""
+        if ask.shards or any(key.startswith(f"{tenant}.") for key in self._records):
+            return False
+        found = self._found.get(tenant)
+        if found is None or found.ask != ask or found.step.shares:
+            self._found[tenant] = Found(ask, Step({}, {}, 0), time.monotonic())
+            self._changed()
+        else:
+            self._found[tenant] = Found(ask, found.step, time.monotonic())
+        return True
+
+    async def _look_at_records(self, signs: Mapping[str, StoredMessage]) -> None:
+        now = time.monotonic()
+        if self._records_at is not None and now - self._records_at < _RECORDS_SECONDS:
+            return
+        self._records = set(await read_bucket(self._client, ASSIGNMENTS_BUCKET))
+        self._records_at = now
+        known = self._known
+        if known is None:
+            return
+        for bucket, keys in ((ASSIGNMENTS_BUCKET, self._records), (SHARDS_BUCKET, signs.keys())):
+            left = [key for key in keys if key.partition(".")[0] not in known]
+            if left:
+                store = await self._js.key_value(bucket)
+                for key in left:
+                    await store.delete(key)
+                _log.info("records of tenants that are no more deleted", extra={"keys": len(left)})
+
+    async def _step(self, tenant: TenantId, ask: Ask, beats: Mapping[str, bytes]) -> None:
+        try:
+            async with asyncio.timeout(_STEP_SECONDS):
+                assigner = await self._assigner(tenant)
+                step = await assigner.step(ask.devices, ask.shards)
+        except (FleetError, NatsError, TimeoutError, OSError) as error:
+            reason = str(error) or type(error).__name__
+            if self._failing.get(tenant) != reason:
+                self._failing[tenant] = reason
+                self._metrics.failures.labels("broker").inc()
+                _log.warning(
+                    "devices could not be assigned; trying again",
+                    extra={"tenant": tenant, "reason": reason},
+                )
+                self._changed()
+            return
+        self._failing.pop(tenant, None)
+        if step.moved:
+            self._metrics.moved.labels(tenant).inc(step.moved)
+        known = {f"{tenant}.{shard}" for shard in step.shares}
+        self._records = {key for key in self._records if not key.startswith(f"{tenant}.")} | known
+        before = self._found.get(tenant)
+        loads = {shard: load for shard in ask.shards if (load := _load(beats.get(shard)))}
+        self._found[tenant] = Found(ask, step, time.monotonic(), loads)
+        if before is None or before.ask != ask or before.step != step:
+            self._changed()
+
+    async def _assigner(self, tenant: TenantId) -> Assigner:
+        known = self._assigners.get(tenant)
+        if known is None:
+            assignments = await assignments_bucket(self._js)
+
+            async def fence(shard: str) -> None:
+                await self._fence(tenant, shard)
+
+            known = self._assigners[tenant] = Assigner(tenant, assignments, self._signs, fence)
+        return known
+
+    def _note_trouble(self, reason: str | None) -> None:
+        if reason is not None and self._trouble is None:
+            self._metrics.failures.labels("broker").inc()
+            _log.warning(
+                "shards' signs of life cannot be read; nothing is moved meanwhile",
+                extra={"reason": reason},
+            )
+        if (reason is None) != (self._trouble is None):
+            self._changed()
+        self._trouble = reason
+
+
+def _load(payload: bytes | None) -> Load | None:
+    """What a beat says of its shard's load; None when there is no beat that can be read."""
+    if payload is None:
+        return None
+    try:
+        beat = Beat.model_validate_json(payload)
+    except ValidationError:
+        return None
+    return Load(getattr(beat, "cpu_ratio", None), getattr(beat, "slot_lag_seconds", None))

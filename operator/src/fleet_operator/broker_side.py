@@ -1,0 +1,258 @@
+"""Everything the operator owns in NATS: streams, buckets, the inventory."""
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+
+from fleet_common.broker import connect, declare_bucket, jetstream, probe
+from fleet_common.errors import ConfigurationError, FleetError
+from fleet_common.fleet_spec import RouterFleet
+from fleet_common.planning import PlanningError, Sizes, StreamBudget, StreamPlan
+from fleet_common.settings import NatsSection
+from fleet_common.streams.advice import Advice
+from fleet_common.streams.applier import PlanApplier
+from fleet_common.streams.live import LiveStream, list_streams
+from fleet_common.streams.measure import measure_kinds
+from fleet_common.streams.trims import TrimAnnouncer
+from fleet_common.streams.watch import Seen, StreamWatch
+from fleet_contracts.streams import (
+    ASSIGNMENTS_BUCKET,
+    ASSIGNMENTS_BUCKET_MAX_BYTES,
+    INVENTORY_BUCKET,
+    INVENTORY_BUCKET_MAX_BYTES,
+    SHARDS_BUCKET,
+    SHARDS_BUCKET_MAX_BYTES,
+)
+from fleet_contracts.subjects import TenantId
+from fleet_operator.inventory_sync import InventorySync
+from fleet_operator.metrics import OperatorMetrics
+from fleet_operator.settings import OperatorSection
+from fleet_operator.signs import read_bucket
+
+_log = logging.getLogger(__name__)
+
+_BUCKETS: Final = (
+    (INVENTORY_BUCKET, INVENTORY_BUCKET_MAX_BYTES),
+    (ASSIGNMENTS_BUCKET, ASSIGNMENTS_BUCKET_MAX_BYTES),
+    (SHARDS_BUCKET, SHARDS_BUCKET_MAX_BYTES),
+)
+_PASS_SECONDS: Final = 45.0
+"""The most that one pass may take; the next one goes on where it was."""
+_NOTE: Final = re.compile(r"^stream (?:of )?(?:FLEET_)?([a-z0-9-]+)[: ]")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the fleets ask of the broker.
+
+    `untouched` tenants are known, but what they want is not (or they are being taken down):
+    everything of theirs stays as it is.
+    """
+
+    fleets: tuple[RouterFleet, ...]
+    records: Mapping[str, bytes]
+    untouched: frozenset[TenantId]
+
+
+@dataclass(slots=True)
+class BrokerState:
+    """What the last passes found. `trouble`: why the last one failed; None when it did not."""
+
+    trouble: str | None = "not connected yet"
+    plans: dict[TenantId, StreamPlan] = field(default_factory=dict[TenantId, StreamPlan])
+    refused: dict[TenantId, str] = field(default_factory=dict[TenantId, str])
+    plan_error: str | None = None
+    streams: Mapping[str, LiveStream] = field(default_factory=dict[str, LiveStream])
+    seen: Mapping[TenantId, Seen] = field(default_factory=dict[TenantId, Seen])
+    settled: Asked | None = None
+    """What streams and inventory are brought to."""
+
+
+class BrokerSide:
+    """One connection. `reconcile` is called again and again; it does what is due."""
+
+    def __init__(
+        self, nats: NatsSection, settings: OperatorSection, metrics: OperatorMetrics
+    ) -> None:
+        self.client = Client()
+        self.js: JetStreamContext = jetstream(self.client, nats)
+        self.state = BrokerState()
+        self._nats = nats
+        self._settings = settings
+        self._metrics = metrics
+        announcer = TrimAnnouncer(self.js, metrics)
+        self._applier = PlanApplier(
+            self.client,
+            self.js,
+            _budget(settings),
+            metrics,
+            announcer=announcer,
+            advice=Advice(
+                budget="FLEET_OPERATOR__BUDGET_BYTES"
+                if settings.budget_bytes is not None
+                else "the account's limit",
+                more_room="Give the streams a larger budget, or the fleets a shorter replayWindow",
+            ),
+            records=False,
+            each_alone=True,
+        )
+        self._watch = StreamWatch(self.js, self._applier, announcer, metrics)
+        self._inventory = InventorySync(self.client, self.js, metrics)
+        self._measured: Mapping[TenantId, Sizes] = {}
+        self._planned: tuple[Asked, Mapping[TenantId, Sizes]] | None = None
+        self._plan_at = 0.0
+        self._look_at = 0.0
+        self._measure_at = time.monotonic() + settings.measure_seconds
+        self._reconnects = 0
+
+    async def connect(self) -> None:
+        """Connect, however long it takes; then the client reconnects by itself."""
+        await connect(self._nats, "fleet-operator", self.client)
+
+    async def reconcile(self, asked: Asked) -> list[tuple[TenantId | None, str]]:
+        """Do what is due; lines about what was done, with the tenant that they are about.
+
+        Never raises for a broker that is away: `state.trouble` says so.
+        """
+        notes: list[str] = []
+        try:
+            async with asyncio.timeout(_PASS_SECONDS):
+                await self._reconcile(asked, notes)
+        except (FleetError, NatsError, TimeoutError, OSError) as error:
+            reason = str(error) or type(error).__name__
+            if self.state.trouble is None or self.state.settled is not None:
+                self._complain(reason)
+            self.state.trouble, self.state.settled = reason, None
+        else:
+            if self.state.trouble is not None:
+                _log.info("the broker's part is done")
+            self.state.trouble = None
+        return [(_tenant_of(line), line) for line in notes]
+
+    async def remove_tenant(self, tenant: TenantId, *, delete_stream: bool) -> str | None:
+        """A deleted fleet's assignments and signs of life go; its stream goes, or shrinks.
+
+        A line for a person, if the stream was there. Raises nats errors or TransientError.
+        """
+        for bucket in (ASSIGNMENTS_BUCKET, SHARDS_BUCKET):
+            await remove_keys(self.client, self.js, bucket, lambda one: one == tenant)
+        return await self._applier.remove(tenant, delete_stream=delete_stream)
+
+    def _complain(self, reason: str) -> None:
+        self._metrics.failures.labels("broker").inc()
+        _log.warning("the broker's part could not be done", extra={"reason": reason})
+
+    async def _reconcile(self, asked: Asked, notes: list[str]) -> None:
+        if not self.client.is_connected:
+            raise NatsError("not connected")
+        reconnects = self.client.stats["reconnects"]
+        now = time.monotonic()
+        anew = reconnects != self._reconnects or self.state.trouble is not None
+        look = anew or now >= self._look_at
+        if look:
+            await probe(self.client)
+            for bucket, size in _BUCKETS:
+                await declare_bucket(self.js, bucket, size, replicas=self._settings.bucket_replicas)
+        self._reconnects = reconnects
+        await self._plan_or_look(asked, notes, anew=anew, look=look)
+        if look or self.state.settled is None or self.state.settled.records is not asked.records:
+            await self._inventory.sync(asked.records, asked.untouched)
+        if look:
+            self._look_at = time.monotonic() + self._settings.look_seconds
+        self.state.settled = asked
+
+    async def _plan_or_look(
+        self, asked: Asked, notes: list[str], *, anew: bool, look: bool
+    ) -> None:
+        now = time.monotonic()
+        if now >= self._measure_at:
+            await self._measure()
+            self._measure_at = now + self._settings.measure_seconds
+        changed = self._planned is None or not _same(self._planned, (asked, self._measured))
+        if changed or anew or now >= self._plan_at:
+            await self._plan(asked, notes)
+        elif look and self.state.plan_error is None:
+            await self._look(notes)
+
+    async def _plan(self, asked: Asked, notes: list[str]) -> None:
+        self._planned = (asked, self._measured)
+        self._plan_at = time.monotonic() + self._settings.replan_seconds
+        try:
+            applied = await self._applier.apply(
+                asked.fleets, self._measured, untouched=asked.untouched
+            )
+        except (ConfigurationError, PlanningError) as error:
+            # The broker is there; what is asked does not fit. It is asked again in a while.
+            if self.state.plan_error != str(error):
+                self._complain(str(error))
+            self.state.plan_error = str(error)
+            self._plan_at = time.monotonic() + self._settings.look_seconds
+        except BaseException:
+            self._planned = None
+            raise
+        else:
+            self.state.plan_error = None
+            notes += applied.notes
+            self.state.plans = {one.tenant: one for one in applied.plans}
+            self.state.refused = dict(applied.refused)
+            await self._look(notes)
+
+    async def _look(self, notes: list[str]) -> None:
+        look = await self._watch.look()
+        notes += look.notes
+        self.state.seen = look.seen
+        self.state.streams = await list_streams(self.client)
+
+    async def _measure(self) -> None:
+        tenants = [
+            tenant
+            for tenant in self.state.plans
+            if (seen := self.state.seen.get(tenant)) is not None and seen.state.messages
+        ]
+        self._measured = await measure_kinds(self.client, tenants)
+
+
+async def remove_keys(
+    client: Client, js: JetStreamContext, bucket: str, chosen: Callable[[TenantId], bool]
+) -> int:
+    """Delete the keys of the chosen tenants; returns how many. Raises nats errors."""
+    keys = [
+        key for key in await read_bucket(client, bucket) if chosen(TenantId(key.partition(".")[0]))
+    ]
+    if keys:
+        store = await js.key_value(bucket)
+        for key in keys:
+            await store.delete(key)
+    return len(keys)
+
+
+def _budget(settings: OperatorSection) -> StreamBudget | None:
+    if settings.budget_bytes is None and settings.memory_budget_bytes is None:
+        return None
+    return StreamBudget(settings.budget_bytes, settings.memory_budget_bytes)
+
+
+def _same(
+    one: tuple[Asked, Mapping[TenantId, Sizes]], other: tuple[Asked, Mapping[TenantId, Sizes]]
+) -> bool:
+    """Whether a plan would be made from the same: fleets are made anew when they change."""
+    (before, measured_before), (after, measured_after) = one, other
+    return (
+        measured_before is measured_after
+        and before.untouched == after.untouched
+        and len(before.fleets) == len(after.fleets)
+        and all(a is b for a, b in zip(before.fleets, after.fleets, strict=True))
+    )
+
+
+def _tenant_of(line: str) -> TenantId | None:
+    found = _NOTE.match(line)
+    return None if found is None else TenantId(found[1])

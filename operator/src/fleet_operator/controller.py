@@ -1,0 +1,230 @@
+"""One pass after another over all RouterFleets: what should be is compared with what is.
+
+Nothing is remembered that a pass could not find again: it may fail at any point, and the
+next one goes on from what is there.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from fleet_common.errors import TransientError
+from fleet_common.fleet_spec import RouterFleet
+from fleet_common.health import Progress
+from fleet_contracts.subjects import TenantId
+from fleet_operator.announcing import Announcer
+from fleet_operator.applying import Objects
+from fleet_operator.assigning import Ask, Assigning
+from fleet_operator.broker_side import Asked, BrokerSide
+from fleet_operator.cleanup import Cleanup
+from fleet_operator.fleets import Fleets, Known
+from fleet_operator.kinds import FINALIZER, ROUTER_FLEET, WATCHED
+from fleet_operator.kube import Kube
+from fleet_operator.metrics import OperatorMetrics
+from fleet_operator.poller_pods import PollerPods
+from fleet_operator.reporting import Reporter
+from fleet_operator.shards import ShardCount, Shards
+from fleet_operator.store import Store, trimmed
+from fleet_operator.wake import Wake
+from fleet_operator.workloads import workloads
+
+_log = logging.getLogger(__name__)
+
+_TICK_SECONDS: Final = 1.0
+_SETTLE_SECONDS: Final = 0.1
+"""Changes come in bursts: act once on a burst."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a pass works with."""
+
+    store: Store
+    kube: Kube
+    fleets: Fleets
+    broker: BrokerSide
+    assigning: Assigning
+    shards: Shards
+    objects: Objects
+    cleanup: Cleanup
+    reporter: Reporter
+    announcer: Announcer
+    pods: PollerPods
+    metrics: OperatorMetrics
+
+
+class Controller:
+    """`run` passes at every change, and every second at least."""
+
+    def __init__(self, parts: Parts, wake: Wake, progress: Progress) -> None:
+        self._parts = parts
+        self._wake = wake
+        self._progress = progress
+        self._last: tuple[Known, ...] = ()
+        self._records: tuple[tuple[object, ...], dict[str, bytes]] = ((), {})
+        self._trouble: dict[str, str] = {}
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self._wake.wait(_TICK_SECONDS)
+            await asyncio.sleep(_SETTLE_SECONDS)
+            if not all(self._parts.store.complete(kind) for kind in WATCHED):
+                continue
+            began = time.perf_counter()
+            well = await self._pass()
+            metrics = self._parts.metrics
+            metrics.reconcile_seconds.observe(time.perf_counter() - began)
+            metrics.reconciles.labels("done" if well else "failed").inc()
+            self._progress.beat()
+
+    async def _pass(self) -> bool:
+        parts = self._parts
+        everyone = parts.fleets.read()
+        self._forget_gone(everyone)
+        mine = [known for known in everyone if known.rival is None]
+        well = await self._finalizers(mine)
+        asked = self._asked(mine)
+        for tenant, line in await parts.broker.reconcile(asked):
+            self._tell(mine, tenant, line)
+        # Records come before assignments: a poller reads a device's when it is assigned.
+        if parts.broker.state.settled is asked:
+            parts.assigning.want(self._asks(mine), {known.tenant for known in mine})
+        states: dict[str, int] = {}
+        for known in everyone:
+            state = await self._fleet(known)
+            states[state or "not_ready"] = states.get(state or "not_ready", 0) + 1
+            well = well and state is not None
+        parts.reporter.count(states)
+        return well
+
+    async def _fleet(self, known: Known) -> str | None:
+        """One fleet's objects and status; its state, None when something failed."""
+        parts = self._parts
+        try:
+            if known.deleted_at is not None:
+                await self._delete(known)
+                return "deleting"
+            if known.rival is not None:
+                await parts.reporter.report(known, None, [])
+                return "conflict"
+            shards, refused = await self._workloads(known)
+            ready = await parts.reporter.report(known, shards, refused)
+        except TransientError as error:
+            self._failed(known, error)
+            return None
+        self._trouble.pop(known.owner.uid, None)
+        return "ready" if ready else "not_ready"
+
+    async def _workloads(self, known: Known) -> tuple[ShardCount, list[str]]:
+        parts = self._parts
+        shards = parts.shards.count(known, parts.assigning)
+        if known.fleet is None:
+            return shards, []
+        wanted = workloads(known.owner, known.fleet, parts.pods, shards.replicas, shards.extra)
+        outcome = await parts.objects.bring(known.owner, wanted)
+        for reason, message in outcome.notes:
+            parts.announcer.say(known.owner, reason, message)
+        return shards, list(outcome.refused)
+
+    async def _delete(self, known: Known) -> None:
+        if not known.holds_finalizer:
+            return
+        parts = self._parts
+        if known.rival is None and known.fleet is not None:
+            shards = parts.shards.count(known, parts.assigning)
+            replicas = parts.cleanup.replicas(known, shards.replicas)
+            wanted = workloads(known.owner, known.fleet, parts.pods, replicas, 0)
+            await parts.objects.bring(known.owner, wanted)
+        await parts.cleanup.advance(known)
+
+    # --- what is asked of others -----------------------------------------------------
+
+    def _asked(self, mine: Iterable[Known]) -> Asked:
+        fleets: list[RouterFleet] = []
+        untouched: set[TenantId] = set()
+        records: list[Known] = []
+        for known in mine:
+            if known.deleted_at is not None:
+                if not self._parts.cleanup.may_remove(known):
+                    untouched.add(known.tenant)
+            elif known.fleet is None:
+                untouched.add(known.tenant)
+            else:
+                fleets.append(known.fleet)
+                records.append(known)
+        return Asked(tuple(fleets), self._merged(records), frozenset(untouched))
+
+    def _merged(self, fleets: list[Known]) -> dict[str, bytes]:
+        """All records in one; the same object as long as no fleet's changed."""
+        parts = tuple(id(known.records) for known in fleets)
+        if parts != self._records[0] or not self._last:
+            merged = {key: value for known in fleets for key, value in known.records.items()}
+            self._records = (parts, merged)
+        self._last = tuple(fleets)  # keeps the records alive, so that an id stays theirs
+        return self._records[1]
+
+    def _asks(self, mine: Iterable[Known]) -> dict[TenantId, Ask]:
+        return {
+            known.tenant: self._parts.shards.ask(known)
+            for known in mine
+            if known.fleet is not None or known.deleted_at is not None
+        }
+
+    # --- the RouterFleets themselves -------------------------------------------------
+
+    async def _finalizers(self, mine: Iterable[Known]) -> bool:
+        """Before anything is made for a fleet, its end is seen to."""
+        well = True
+        for known in mine:
+            if known.holds_finalizer or known.deleted_at is not None:
+                continue
+            patch = {
+                "metadata": {
+                    "finalizers": [*known.finalizers, FINALIZER],
+                    "resourceVersion": known.body["metadata"]["resourceVersion"],
+                }
+            }
+            try:
+                after = await self._parts.kube.merge(known.key, patch)
+            except TransientError as error:
+                self._failed(known, error)
+                well = False
+                continue
+            self._parts.store.put(ROUTER_FLEET, trimmed(ROUTER_FLEET, after))
+            self._parts.metrics.writes.labels("RouterFleet", "finalizer").inc()
+        return well
+
+    def _forget_gone(self, everyone: Iterable[Known]) -> None:
+        uids = {known.owner.uid for known in everyone}
+        for known in self._parts.cleanup.gone(uids):
+            self._parts.objects.forget(known)
+            self._parts.announcer.forget(known)
+            self._parts.shards.forget(known.uid)
+            self._trouble.pop(known.uid, None)
+        self._parts.cleanup.note(everyone)
+
+    def _tell(self, mine: Iterable[Known], tenant: TenantId | None, line: str) -> None:
+        known = next((one for one in mine if one.tenant == tenant), None)
+        if known is None:
+            _log.info("stream", extra={"text": line})
+        else:
+            self._parts.announcer.say(known.owner, "Stream", line)
+
+    def _failed(self, known: Known, error: Exception) -> None:
+        reason = str(error)
+        if self._trouble.get(known.owner.uid) == reason:
+            return
+        self._trouble[known.owner.uid] = reason
+        self._parts.metrics.failures.labels("kubernetes").inc()
+        _log.warning(
+            "a fleet could not be brought to what it should be; trying again",
+            extra={
+                "namespace": known.owner.namespace,
+                "tenant": known.owner.name,
+                "reason": reason,
+            },
+        )

@@ -1,0 +1,217 @@
+"""Status of every RouterFleet: conditions at once, figures every now and then."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, cast
+
+from fleet_contracts.subjects import TenantId, stream_name
+from fleet_operator.announcing import Announcer
+from fleet_operator.assigning import Assigning
+from fleet_operator.broker_side import BrokerSide
+from fleet_operator.conditions import stream_status
+from fleet_operator.devices_up import DevicesUp
+from fleet_operator.fleets import Fleets, Known
+from fleet_operator.kinds import ROUTER_FLEET
+from fleet_operator.kube import Kube
+from fleet_operator.metrics import OperatorMetrics
+from fleet_operator.resolve import secret_problems
+from fleet_operator.shards import ShardCount
+from fleet_operator.status import (
+    ConditionStatus,
+    ConditionType,
+    DevicesStatus,
+    Findings,
+    ShardsStatus,
+    StreamStatus,
+    Verdict,
+    merge_status,
+    read_status,
+    stream_summary,
+)
+from fleet_operator.store import Store, trimmed
+from fleet_operator.verdicts import Situation, conflict_verdicts, verdicts
+from fleet_operator.workloads import selector
+
+_STATES: Final = ("ready", "not_ready", "conflict", "deleting")
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where a status comes from and goes to."""
+
+    kube: Kube
+    store: Store
+    fleets: Fleets
+    broker: BrokerSide
+    assigning: Assigning
+    up: DevicesUp
+    announcer: Announcer
+    metrics: OperatorMetrics
+
+
+class Reporter:
+    """Writes a status only when it says something new."""
+
+    def __init__(self, sources: Sources, figures_seconds: float) -> None:
+        self._kube = sources.kube
+        self._store = sources.store
+        self._fleets = sources.fleets
+        self._broker = sources.broker
+        self._assigning = sources.assigning
+        self._up = sources.up
+        self._announcer = sources.announcer
+        self._metrics = sources.metrics
+        self._figures_seconds = figures_seconds
+        self._figures_at: dict[str, float] = {}
+
+    async def report(self, known: Known, shards: ShardCount | None, refused: list[str]) -> bool:
+        """One fleet's status; True when the fleet is ready. Raises KubeError."""
+        found = self._findings(known, shards, refused)
+        old = known.body.get("status")
+        document = merge_status(old, found, datetime.now(UTC))
+        ready = any(
+            one.type is ConditionType.READY and one.status is ConditionStatus.TRUE
+            for one in found.verdicts
+        )
+        if document is not None:
+            self._say_what_changed(known, found)
+            after = await self._kube.merge_status(known.key, _patch(old, document))
+            self._store.put(ROUTER_FLEET, trimmed(ROUTER_FLEET, after))
+            self._metrics.writes.labels("RouterFleet", "status").inc()
+        return ready
+
+    def count(self, states: dict[str, int]) -> None:
+        """Fleets by state."""
+        for state in _STATES:
+            self._metrics.fleets.labels(state).set(states.get(state, 0))
+
+    def _findings(self, known: Known, shards: ShardCount | None, refused: list[str]) -> Findings:
+        if known.rival is not None:
+            return Findings(known.generation, conflict_verdicts(known.rival))
+        tenant = known.tenant
+        state = self._broker.state
+        live = state.streams.get(stream_name(tenant))
+        situation = Situation(
+            known=known,
+            secret_problems=secret_problems(known.needs, self._fleets.secret_keys(known)),
+            plan=state.plans.get(tenant),
+            live_max_bytes=None if live is None else live.max_bytes,
+            stream_trouble=self._stream_trouble(tenant),
+            shards_wanted=0 if shards is None else shards.wanted,
+            shards_ready=0 if shards is None else shards.ready,
+            refused=refused,
+            assigning_trouble=self._assigning.failing(tenant),
+        )
+        figures = self._figures_due(known)
+        return Findings(
+            generation=known.generation,
+            verdicts=verdicts(situation),
+            devices=self._devices(known, figures=figures),
+            stream=self._stream(known, figures=figures),
+            shards=None if shards is None else _shards(tenant, shards),
+        )
+
+    def _stream_trouble(self, tenant: TenantId) -> tuple[str, str] | None:
+        state = self._broker.state
+        if state.trouble is not None:
+            return "BrokerUnavailable", f"NATS: {state.trouble}"
+        if tenant in state.refused:
+            return "StreamRefused", state.refused[tenant]
+        if state.plan_error is not None:
+            return "BudgetTooSmall", state.plan_error
+        return None
+
+    def _figures_due(self, known: Known) -> bool:
+        now = time.monotonic()
+        last = self._figures_at.get(known.owner.uid)
+        if last is not None and now - last < self._figures_seconds:
+            return False
+        self._figures_at[known.owner.uid] = now
+        return True
+
+    def _devices(self, known: Known, *, figures: bool) -> DevicesStatus | None:
+        if known.fleet is None:
+            return None
+        before = read_status(known.body.get("status")).devices
+        devices = known.fleet.spec.devices
+        suspended = sum(one.suspend or known.fleet.spec.suspend for one in devices)
+        up = None if before is None else before.up
+        down = None if before is None else before.down
+        if figures and (counts := self._up.counts(known.tenant)) is not None:
+            up, down = counts
+        return DevicesStatus(
+            total=len(devices),
+            up=up,
+            down=down,
+            suspended=suspended,
+            invalid=known.resolution.invalid,
+        )
+
+    def _stream(self, known: Known, *, figures: bool) -> StreamStatus | None:
+        state = self._broker.state
+        plan, seen = state.plans.get(known.tenant), state.seen.get(known.tenant)
+        if plan is None:
+            return None
+        before = read_status(known.body.get("status")).stream
+        now = stream_status(plan, None if seen is None else seen.state, time.time())
+        if figures or before is None or before.bytes is None or seen is None:
+            return now
+        return now.model_copy(
+            update={
+                "bytes": before.bytes,
+                "messages": before.messages,
+                "window_now": before.window_now,
+                "summary": stream_summary(before.bytes, plan.max_bytes),
+            }
+        )
+
+    def _say_what_changed(self, known: Known, found: Findings) -> None:
+        before = read_status(known.body.get("status"))
+        for verdict in found.verdicts:
+            old = before.condition(verdict.type)
+            if old is not None and old.status == verdict.status and old.reason == verdict.reason:
+                continue
+            bad = _is_bad(verdict)
+            if not bad and (old is None or not _was_bad(verdict.type, old.status)):
+                continue
+            self._announcer.say(known.owner, verdict.reason, verdict.message, warning=bad)
+
+
+def _is_bad(verdict: Verdict) -> bool:
+    return _was_bad(verdict.type, verdict.status.value)
+
+
+def _was_bad(kind: ConditionType, status: str) -> bool:
+    if kind in {ConditionType.TENANT_CONFLICT, ConditionType.REPLAY_WINDOW_REDUCED}:
+        return status == "True"
+    # Ready follows from the others, and shards take a moment to start: no news of their own.
+    if kind in {ConditionType.READY, ConditionType.SHARDS_READY}:
+        return False
+    return status != "True"
+
+
+def _shards(tenant: TenantId, shards: ShardCount) -> ShardsStatus:
+    return ShardsStatus(
+        wanted=shards.wanted,
+        replicas=shards.pods,
+        ready=shards.ready,
+        summary=f"{shards.ready}/{shards.wanted}",
+        selector=",".join(f"{name}={value}" for name, value in selector(tenant).items()),
+    )
+
+
+def _patch(old: object, document: dict[str, object]) -> dict[str, object]:
+    """As a merge patch: what is no more has to be said to be null, at every depth."""
+    if not isinstance(old, Mapping):
+        return document
+    before = cast("Mapping[str, object]", old)
+    patch: dict[str, object] = {name: None for name in before if name not in document}
+    for name, value in document.items():
+        there = before.get(name)
+        if isinstance(value, dict) and isinstance(there, Mapping):
+            patch[name] = _patch(there, cast("dict[str, object]", value))  # pyright: ignore[reportUnknownArgumentType] - JSON
+        elif value != there:
+            patch[name] = value
+    return patch

@@ -1,0 +1,102 @@
+"""How many shards each fleet has now, should have, and how many pods that makes."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fleet_common.assignment import shard_names, shards_wanted
+from fleet_operator.assigning import Ask, Assigning, Found
+from fleet_operator.fleets import Known
+from fleet_operator.kinds import STATEFUL_SET, Document, ObjectKey, annotation, part
+from fleet_operator.scaling import Saturation, observe, replicas_to_keep, shards_for
+from fleet_operator.store import Store
+from fleet_operator.workloads import EXTRA_ANNOTATION, object_name
+
+
+@dataclass(frozen=True, slots=True)
+class ShardCount:
+    """`wanted` shards get devices; `replicas` pods are asked for; `pods` there are.
+
+    `extra`: those of the wanted that are there for saturation.
+    """
+
+    wanted: int
+    replicas: int
+    pods: int
+    ready: int
+    extra: int
+
+
+class Shards:
+    """Remembers each fleet's saturation."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._saturation: dict[str, Saturation] = {}
+        self._seen_at: dict[str, float] = {}
+
+    def ask(self, known: Known) -> Ask:
+        """What the assigner is asked for; nothing for a fleet that is suspended or goes."""
+        return Ask(known.devices if self._wanted(known) else (), self._names(known))
+
+    def count(self, known: Known, assigning: Assigning) -> ShardCount:
+        """As of now; takes the loads that the last step saw into account."""
+        found = assigning.found(known.tenant)
+        self._observe(known, found)
+        wanted = self._wanted(known)
+        live = self._live(known)
+        spec: Mapping[str, int] = part(live, "spec")
+        status: Mapping[str, int] = part(live, "status")
+        holding = found.holding if found is not None and found.ask == self.ask(known) else None
+        return ShardCount(
+            wanted=wanted,
+            replicas=replicas_to_keep(wanted, spec.get("replicas"), holding),
+            pods=status.get("replicas", 0),
+            ready=status.get("readyReplicas", 0),
+            extra=self._extra(known),
+        )
+
+    def forget(self, uid: str) -> None:
+        """The fleet has gone."""
+        self._saturation.pop(uid, None)
+        self._seen_at.pop(uid, None)
+
+    def _names(self, known: Known) -> tuple[str, ...]:
+        return tuple(shard_names(self._wanted(known)))
+
+    def _wanted(self, known: Known) -> int:
+        fleet = known.fleet
+        if fleet is None or fleet.spec.suspend or known.deleted_at is not None:
+            return 0
+        return shards_for(fleet.spec.shards, len(fleet.spec.devices), self._extra(known))
+
+    def _extra(self, known: Known) -> int:
+        state = self._saturation.get(known.owner.uid)
+        if state is None:
+            state = self._saturation[known.owner.uid] = Saturation(extra=self._remembered(known))
+        return state.extra
+
+    def _remembered(self, known: Known) -> int:
+        """What an earlier run of the operator had come to."""
+        live = self._live(known)
+        text = (None if live is None else annotation(live, EXTRA_ANNOTATION)) or "0"
+        return int(text) if text.isdecimal() else 0
+
+    def _observe(self, known: Known, found: Found | None) -> None:
+        fleet, uid = known.fleet, known.owner.uid
+        if fleet is None or found is None or self._seen_at.get(uid) == found.at:
+            return
+        self._seen_at[uid] = found.at
+        before = self._saturation.get(uid) or Saturation(extra=self._extra(known))
+        spec, devices = fleet.spec.shards, len(fleet.spec.devices)
+        base = shards_wanted(spec, devices)
+        # A shard that was added a moment ago has no load to speak of yet.
+        loads = list(found.loads.values())
+        settled = len(loads) >= base + before.extra
+        self._saturation[uid] = observe(
+            before, spec, devices, loads if settled else (), time.monotonic()
+        )
+
+    def _live(self, known: Known) -> Document | None:
+        name = object_name(known.owner.name)
+        return self._store.get(ObjectKey(STATEFUL_SET, known.owner.namespace, name))

@@ -1,0 +1,115 @@
+"""What is known of the cluster's objects: told by watches, put right by full lists.
+
+Resource versions order what comes by both ways. They are etcd's revisions: whole numbers
+that rise (Kubernetes 1.35 says so officially; every API server before it does the same).
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+import orjson
+
+from fleet_operator.kinds import SECRET, Document, ObjectKey, ObjectKind, is_ours, key_of
+
+_MOST_TOMBSTONES: Final = 10_000
+_LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+def version_of(document: Document) -> int:
+    """Its resource version; 0 for none."""
+    return int(document["metadata"].get("resourceVersion") or 0)
+
+
+def trimmed(kind: ObjectKind, document: Document) -> Document:
+    """What is kept of an object: no bookkeeping; of a foreign Secret which keys have a value."""
+    metadata = {
+        name: value for name, value in document["metadata"].items() if name != "managedFields"
+    }
+    annotations = metadata.get("annotations")
+    if annotations and _LAST_APPLIED in annotations:
+        metadata["annotations"] = {
+            name: value for name, value in annotations.items() if name != _LAST_APPLIED
+        }
+    if kind is SECRET and not is_ours(document):
+        data: dict[str, str] = document.get("data") or {}
+        return {"metadata": _identity(metadata), "keys": [one for one in data if data[one]]}
+    return {**document, "metadata": metadata}
+
+
+def _identity(metadata: Document) -> Document:
+    names = ("name", "namespace", "uid", "resourceVersion", "labels")
+    return {name: metadata[name] for name in names if name in metadata}
+
+
+def digest(value: object) -> str:
+    """A short hash of anything JSON can say; the order of keys does not matter."""
+    packed = orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+    return hashlib.sha256(packed).hexdigest()[:16]
+
+
+class Store:
+    """Objects by key. `changed` is called after every change, in the store's own loop."""
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        self._changed = changed
+        self._objects: dict[ObjectKey, Document] = {}
+        self._gone: dict[ObjectKey, int] = {}
+        self._listed: set[ObjectKind] = set()
+
+    def get(self, key: ObjectKey) -> Document | None:
+        """The object; None when it does not exist (or is not known of yet)."""
+        return self._objects.get(key)
+
+    def all(self, kind: ObjectKind) -> Iterator[Document]:
+        """Every object of a kind."""
+        return (one for key, one in self._objects.items() if key.kind is kind)
+
+    def complete(self, kind: ObjectKind) -> bool:
+        """Whether all objects of the kind were listed once."""
+        return kind in self._listed
+
+    def put(self, kind: ObjectKind, document: Document) -> bool:
+        """Take a (trimmed) object unless a newer one is known; True when it is news."""
+        key, version = key_of(kind, document), version_of(document)
+        known = self._objects.get(key)
+        if known is not None and version <= version_of(known):
+            return False
+        if version <= self._gone.get(key, -1):
+            return False
+        self._objects[key] = document
+        self._gone.pop(key, None)
+        self._changed()
+        return True
+
+    def drop(self, kind: ObjectKind, document: Document) -> None:
+        """It was deleted, at the version that it has here."""
+        key, version = key_of(kind, document), version_of(document)
+        known = self._objects.get(key)
+        if known is not None and version_of(known) > version:
+            return
+        if len(self._gone) >= _MOST_TOMBSTONES:
+            self._gone.pop(next(iter(self._gone)))
+        self._gone[key] = version
+        if known is not None:
+            del self._objects[key]
+            self._changed()
+
+    def replace(self, kind: ObjectKind, documents: Iterable[Document], version: int) -> int:
+        """A full list as of `version`; returns how many objects it had news of."""
+        news = 0
+        listed: set[ObjectKey] = set()
+        for document in documents:
+            listed.add(key_of(kind, document))
+            news += self.put(kind, document)
+        for key, known in list(self._objects.items()):
+            if key.kind is kind and key not in listed and version_of(known) <= version:
+                del self._objects[key]
+                news += 1
+        self._gone = {
+            key: at for key, at in self._gone.items() if key.kind is not kind or at > version
+        }
+        if kind not in self._listed or news:
+            self._listed.add(kind)
+            self._changed()
+        return news

@@ -1,0 +1,22 @@
+"""A bell that one task waits for."""
+
+import asyncio
+import contextlib
+
+
+class Wake:
+    """Rings while nobody waits are kept as one."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def ring(self) -> None:
+        """Wake the waiter; from the same loop."""
+        self._event.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Until it rings, or so long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._event.wait()
+        self._event.clear()

@@ -1,0 +1,141 @@
+"""kopf watches the cluster and tells the store; what it misses a full list finds.
+
+kopf has a thread and an event loop of its own: it takes signals and tasks for itself, and
+a handler of the operator can neither be held up by it nor hold it up.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import kopf
+
+from fleet_operator.kinds import (
+    CONFIG_MAP,
+    ROUTER_FLEET,
+    SECRET,
+    TENANT_LABEL,
+    WATCHED,
+    Document,
+    ObjectKind,
+)
+from fleet_operator.store import Store, trimmed
+
+_log = logging.getLogger(__name__)
+
+_SERVER_SECONDS: Final = 240
+"""A watch is asked to end after so long; the client gives up a little later by itself."""
+_CLIENT_SECONDS: Final = 260
+_INACTIVITY_SECONDS: Final = 75
+_STOP_SECONDS: Final = 5.0
+_MOST_WORKERS: Final = 20
+
+type Tell = Callable[[ObjectKind, str | None, Document], None]
+
+
+def kopf_settings() -> kopf.OperatorSettings:
+    """Watches that cannot stay deaf, and nothing that writes to the objects watched."""
+    settings = kopf.OperatorSettings()
+    settings.watching.server_timeout = _SERVER_SECONDS
+    settings.watching.client_timeout = _CLIENT_SECONDS
+    settings.watching.connect_timeout = 10
+    settings.watching.inactivity_timeout = _INACTIVITY_SECONDS
+    settings.watching.chunk_size = 100
+    settings.networking.request_timeout = 30
+    settings.networking.connect_timeout = 10
+    settings.queueing.worker_limit = _MOST_WORKERS
+    settings.posting.enabled = False
+    # The CRD is there before: the operator waits for it. So neither CRDs nor namespaces
+    # need to be watched, and no right to it is needed.
+    settings.scanning.disabled = True
+    return settings
+
+
+def register(tell: Tell) -> kopf.OperatorRegistry:
+    """All handlers: one a kind, and it only tells."""
+    registry = kopf.OperatorRegistry()
+
+    def login(**arguments: Any) -> kopf.ConnectionInfo | None:  # noqa: ANN401 - kopf's contract
+        return kopf.login_with_service_account(**arguments) or kopf.login_with_kubeconfig(
+            **arguments
+        )
+
+    kopf.on.login(registry=registry)(login)
+    for kind in WATCHED:
+        _on_event(registry, kind, tell)
+    return registry
+
+
+def _on_event(registry: kopf.OperatorRegistry, kind: ObjectKind, tell: Tell) -> None:
+    async def told(event: Any, **_: Any) -> None:  # noqa: ANN401 - kopf's contract
+        document = trimmed(kind, dict(event["object"]))
+        tell(kind, event["type"], document)
+
+    # Of services, StatefulSets and budgets only those of fleets matter; Secrets and
+    # ConfigMaps of any name may be a fleet's.
+    everything = kind in {ROUTER_FLEET, SECRET, CONFIG_MAP}
+    labels = None if everything else {TENANT_LABEL: kopf.PRESENT}
+    kopf.on.event(
+        kind.group,
+        kind.version,
+        kind.plural,
+        id=f"tell-{kind.plural}",
+        labels=labels,
+        registry=registry,
+    )(told)
+
+
+class Watching:
+    """kopf's thread. `run` returns when `stop` is set, and raises when kopf ends by itself."""
+
+    def __init__(self, store: Store, namespaces: Sequence[str]) -> None:
+        self._store = store
+        self._namespaces = tuple(namespaces)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Watch until told to stop."""
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+        halt = threading.Event()
+
+        def tell(kind: ObjectKind, event_type: str | None, document: Document) -> None:
+            loop.call_soon_threadsafe(self._take, kind, event_type, document)
+
+        def watch() -> None:
+            try:
+                asyncio.run(self._operate(register(tell), halt))
+            except Exception:  # noqa: BLE001 - it is told to the operator's own loop below
+                _log.exception("watching failed")
+            finally:
+                loop.call_soon_threadsafe(ended.set)
+
+        thread = threading.Thread(target=watch, name="kopf", daemon=True)
+        thread.start()
+        waiting = [asyncio.create_task(one.wait()) for one in (stop, ended)]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            halt.set()
+            for task in waiting:
+                task.cancel()
+        if not stop.is_set():
+            raise RuntimeError("the watches ended by themselves")
+        await asyncio.wait([asyncio.ensure_future(ended.wait())], timeout=_STOP_SECONDS)
+
+    async def _operate(self, registry: kopf.OperatorRegistry, halt: threading.Event) -> None:
+        await kopf.operator(
+            registry=registry,
+            settings=kopf_settings(),
+            standalone=True,
+            clusterwide=not self._namespaces,
+            namespaces=self._namespaces,
+            stop_flag=halt,
+        )
+
+    def _take(self, kind: ObjectKind, event_type: str | None, document: Document) -> None:
+        if event_type == "DELETED":
+            self._store.drop(kind, document)
+        else:
+            self._store.put(kind, document)
