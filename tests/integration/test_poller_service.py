@@ -4,13 +4,18 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from nats.js.errors import KeyNotFoundError
 
+from fleet_common.broker import declare_bucket
+from fleet_common.liveness import Beat
+from fleet_contracts.streams import SHARDS_BUCKET
 from fleet_contracts.subjects import Kind
 from fleet_simulator.faults import Fault, FaultRule
 from fleet_simulator.server import Simulator
 from support.nats import NatsServer
 from support.poller_process import fleet_broker, poller_process
 from support.pollers import device_record, write_secret
+from support.ports import free_port
 from support.routers import fixed_router
 from support.simulator import simulate
 from support.waiting import eventually
@@ -43,6 +48,34 @@ async def test_events_of_a_simulated_router_reach_the_stream(
     interfaces = next(one.event for one in events if one.subject.kind is Kind.INTERFACES)
     assert interfaces.interfaces.inventory_revision == inventory.inventory.revision
     assert code == 0, poller.tail()
+
+
+async def test_beats_tell_how_the_shard_is_doing(
+    nats_server: NatsServer, simulator: Simulator, secrets: Path
+) -> None:
+    nobody = device_record(simulator.endpoint("router-2")).model_copy(update={"port": free_port()})
+    async with fleet_broker(nats_server, "alpha") as broker:
+        signs = await declare_bucket(broker.js, SHARDS_BUCKET, 1024 * 1024)
+        await broker.assign([device_record(simulator.endpoint("router-1")), nobody])
+
+        async def beat() -> Beat | None:
+            try:
+                entry = await signs.get("alpha.shard-0")
+            except KeyNotFoundError:
+                return None
+            return Beat.model_validate_json(entry.value or b"")
+
+        with poller_process(nats_server, "alpha", secrets):
+            found = await eventually(
+                beat,
+                lambda one: one is not None and one.cpu_ratio is not None and one.devices_up == 1,
+                deadline_seconds=20,
+                what="a beat with all figures",
+            )
+    assert found is not None
+    assert (found.devices, found.devices_up, found.devices_down) == (2, 1, 1)
+    assert 0 < (found.cpu_ratio or 0) < 1
+    assert 0 <= (found.slot_lag_seconds or 0) < 5
 
 
 async def test_the_fleet_changes_while_the_process_runs(

@@ -28,7 +28,9 @@ class Beat(BaseModel):
     """A shard's sign of life. `incarnation` names the process, `count` its beats.
 
     `revision` is that of the assignment in force: its devices, and no others, have sessions.
-    -1 before the first.
+    -1 before the first. The others are the shard's own figures, None where it has none (yet):
+    how it is doing over the last half minute (`cpu_ratio` of one core, `slot_lag_seconds` the
+    95th percentile of how late polls begin), and its devices by the newest poll of each.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -38,6 +40,11 @@ class Beat(BaseModel):
     incarnation: str
     count: int
     revision: int
+    cpu_ratio: float | None = None
+    slot_lag_seconds: float | None = None
+    devices: int | None = None
+    devices_up: int | None = None
+    devices_down: int | None = None
 
 
 class State(StrEnum):

@@ -41,7 +41,9 @@ async def run(runtime: Runtime, settings: PollerSettings, metrics: PollerMetrics
     shard = Shard(_context(section, publisher, metrics, runtime))
     tenant, js = TenantId(section.tenant), jetstream(client, settings.nats)
     assignments = Assignments(client, js, tenant, section.shard, metrics)
-    heartbeat = Heartbeat(client, js, tenant, section.shard, shard.why_unwell)
+    heartbeat = Heartbeat(
+        client, js, tenant, section.shard, why_unwell=shard.why_unwell, figures=shard.figures
+    )
     slots = LastSlots(client, tenant, section.failures_to_open, SystemClock())
     takeover = Takeover(slots, shard, heartbeat, metrics)
     runtime.health.register("polling", shard.why_unwell)

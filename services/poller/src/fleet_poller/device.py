@@ -71,7 +71,16 @@ class PollContext:
 class Device:
     """One device. Its polls never overlap: the shard starts none while `polling`."""
 
-    __slots__ = ("_context", "_session", "_subjects", "breaker", "memory", "polling", "record")
+    __slots__ = (
+        "_context",
+        "_session",
+        "_subjects",
+        "breaker",
+        "memory",
+        "polling",
+        "record",
+        "up",
+    )
 
     def __init__(self, record: DeviceRecord, context: PollContext) -> None:
         self.record = record
@@ -79,6 +88,8 @@ class Device:
         self.memory = DeviceMemory()
         self.breaker = Breaker(context.breaker, context.jitter)
         self.polling: asyncio.Task[None] | None = None
+        self.up: bool | None = None
+        """Whether the newest poll read it; None before the first."""
         self._session: RouterSession | None = None
         self._subjects: dict[Kind, str] = {}
 
@@ -129,6 +140,7 @@ class Device:
                 extra=self._named(commands=readings.forbidden),
             )
         self.breaker.succeeded()
+        self.up = True
         context.metrics.ok.inc()
         context.metrics.poll_duration.observe(seconds)
         occasion = Occasion(slot_ms, self._after(slot_ms), round(seconds * 1e6))
@@ -176,6 +188,7 @@ class Device:
     def _failed(self, error: RouterError, slot_ms: int, headers: dict[str, str] | None) -> None:
         breaker, error_class = self.breaker, error.error_class
         self._context.metrics.polls.labels(error_class.value).inc()
+        self.up = False
         was_open = breaker.open
         if isinstance(error, CredentialsMissingError):
             breaker.failures += 1  # nothing was sent: looking again at each slot costs nothing

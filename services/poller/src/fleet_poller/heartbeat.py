@@ -14,6 +14,7 @@ from fleet_common.inventory import assignment_key
 from fleet_common.liveness import BEAT_SECONDS, Beat
 from fleet_contracts.streams import SHARDS_BUCKET
 from fleet_contracts.subjects import TenantId
+from fleet_poller.load import DeviceCounts, Load
 from fleet_poller.wake import Wake
 
 _log = logging.getLogger(__name__)
@@ -28,13 +29,16 @@ class Heartbeat:
         js: JetStreamContext,
         tenant: TenantId,
         shard: str,
+        *,
         why_unwell: Callable[[], str | None],
+        figures: Callable[[], tuple[Load, DeviceCounts]],
     ) -> None:
         self._client = client
         self._js = js
         self._tenant = tenant
         self._shard = shard
         self._why_unwell = why_unwell
+        self._figures = figures
         self._incarnation = uuid.uuid4().hex[:12]
         self._count = 0
         self._revision = -1
@@ -57,19 +61,26 @@ class Heartbeat:
 
     async def _beat(self) -> None:
         self._count += 1
+        load, counts = self._figures()
         beat = Beat(
             tenant=self._tenant,
             shard=self._shard,
             incarnation=self._incarnation,
             count=self._count,
             revision=self._revision,
+            cpu_ratio=_rounded(load.cpu_ratio),
+            slot_lag_seconds=_rounded(load.slot_lag_seconds),
+            devices=counts.devices,
+            devices_up=counts.up,
+            devices_down=counts.down,
         )
         try:
             async with asyncio.timeout(BEAT_SECONDS):
                 if self._bucket is None:
                     self._bucket = await self._js.key_value(SHARDS_BUCKET)
                 await self._bucket.put(
-                    assignment_key(self._tenant, self._shard), beat.model_dump_json().encode()
+                    assignment_key(self._tenant, self._shard),
+                    beat.model_dump_json(exclude_none=True).encode(),
                 )
             self._announced = False
         except (NatsError, TimeoutError, OSError) as error:
@@ -80,3 +91,7 @@ class Heartbeat:
                     "no sign of life could be written; trying again",
                     extra={"tenant": self._tenant, "reason": repr(error)},
                 )
+
+
+def _rounded(figure: float | None) -> float | None:
+    return None if figure is None else round(figure, 3)

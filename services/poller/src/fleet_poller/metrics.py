@@ -35,6 +35,10 @@ class PollerMetrics(MetricSet):
         self.devices = self.gauge(
             "fleet_poller_assigned_devices", "Devices assigned to this shard, by state.", ["state"]
         )
+        self.slot_lag = self.gauge(
+            "fleet_poller_slot_lag_seconds",
+            "How late polls begin against their slots, the 95th percentile of half a minute.",
+        )
         self.logins = self.counter(
             "fleet_poller_logins_total", "Sessions opened, by outcome.", ["outcome"]
         )

@@ -9,6 +9,7 @@ from typing import Any, Final
 from fleet_common.inventory import DeviceRecord
 from fleet_contracts.subjects import DeviceId
 from fleet_poller.device import Device, PollContext
+from fleet_poller.load import DeviceCounts, Load, LoadMeter
 from fleet_poller.schedule import PassedOver, Schedule
 from fleet_poller.wake import Wake
 
@@ -38,10 +39,14 @@ class Shard:
         self._missed_seen = 0
         self._stopping = False
         self._wake = Wake()
+        self._meter = LoadMeter()
         gauge = context.metrics.devices
         gauge.labels("assigned").set_function(lambda: len(self._devices))
         gauge.labels("connected").set_function(self._connected)
         gauge.labels("held_back").set_function(self._held_back)
+        gauge.labels("up").set_function(lambda: self._counts().up)
+        gauge.labels("down").set_function(lambda: self._counts().down)
+        context.metrics.slot_lag.set_function(self._lag)
 
     # --- what the assignments use ----------------------------------------------------
 
@@ -155,7 +160,7 @@ class Shard:
         if not device.breaker.allows(slot_ms):
             self._context.metrics.slots_held_back.inc()
             return
-        task = asyncio.create_task(device.poll(slot_ms))
+        task = asyncio.create_task(self._poll(device, slot_ms))
         device.polling = task
         self._polls[task] = asyncio.get_running_loop().time()
 
@@ -168,6 +173,12 @@ class Shard:
                 self._wake.ring()
 
         task.add_done_callback(done)
+
+    async def _poll(self, device: Device, slot_ms: int) -> None:
+        # The first slot of a new device may be one just past: that is no lag of ours.
+        if device.up is not None:
+            self._meter.started((self._context.clock.now_ms() - slot_ms) / 1000)
+        await device.poll(slot_ms)
 
     def _count_missed(self) -> None:
         missed = self._schedule.missed - self._missed_seen
@@ -202,11 +213,28 @@ class Shard:
         waiting = now - max(self._last_finished, min(self._polls.values(), default=now))
         if self._polls and waiting > limit:
             return f"no poll finished for {waiting:.0f} s (limit {limit:g} s)"
-        next_ms = self._schedule.next_ms()
-        late = 0.0 if next_ms is None else (self._context.clock.now_ms() - next_ms) / 1000
+        late = self._overdue_seconds()
         if not self._stopping and late > OVERDUE_SECONDS:
             return f"a slot is {late:.0f} s overdue (limit {OVERDUE_SECONDS:g} s)"
         return None
+
+    def figures(self) -> tuple[Load, DeviceCounts]:
+        """For the beat: asked once a second."""
+        return self._meter.load(self._overdue_seconds()), self._counts()
+
+    def _lag(self) -> float:
+        return self._meter.lag(self._overdue_seconds()) or 0.0
+
+    def _overdue_seconds(self) -> float:
+        next_ms = self._schedule.next_ms()
+        if next_ms is None:
+            return 0.0
+        return max(0.0, (self._context.clock.now_ms() - next_ms) / 1000)
+
+    def _counts(self) -> DeviceCounts:
+        states = [device.up for device in self._devices.values()]
+        up = states.count(True)
+        return DeviceCounts(len(states), up, len(states) - up - states.count(None))
 
     def _connected(self) -> int:
         return sum(device.connected for device in self._devices.values())
