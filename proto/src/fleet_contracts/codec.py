@@ -5,9 +5,8 @@ an all-default message, a field of another type is dropped), so decoding checks 
 every reader relies on.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
 
 from google.protobuf.message import DecodeError
 
@@ -59,8 +58,7 @@ class RejectedEventError(ValueError):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class DecodedEvent:
+class DecodedEvent(NamedTuple):
     """A valid event with the facts its subject carries."""
 
     subject: EventSubject
@@ -112,21 +110,10 @@ def _why_invalid_body(event: Event, kind: Kind, columns: Sequence[list[int]]) ->
         return f"body: missing (the subject says {kind.value})"
     if body != BODY_FIELD[kind]:
         return f"body: {body} under a subject that says {kind.value}"
-    match kind:
-        case Kind.INTERFACES:
-            return _why_invalid_interfaces(event.interfaces, columns)
-        case Kind.STATUS:
-            return _why_invalid_status(event)
-        case Kind.WIRELESS:
-            return _why_invalid_wireless(event)
-        case Kind.FIRMWARE_ADVICE:
-            return None if event.firmware_advice.verdict else "firmware_advice.verdict: missing"
-        case Kind.INVENTORY:
-            return _why_invalid_inventory(event)
-        case Kind.TRIM:
-            return _why_invalid_trim(event)
-        case Kind.HEALTH | Kind.FIRMWARE:
-            return None
+    if kind is Kind.INTERFACES:
+        return _why_invalid_interfaces(event.interfaces, columns)
+    check = _BODY_CHECKS.get(kind)
+    return None if check is None else check(event)
 
 
 def _why_invalid_status(event: Event) -> str | None:
@@ -168,6 +155,10 @@ def _why_invalid_wireless(event: Event) -> str | None:
     return None
 
 
+def _why_invalid_advice(event: Event) -> str | None:
+    return None if event.firmware_advice.verdict else "firmware_advice.verdict: missing"
+
+
 def _why_invalid_inventory(event: Event) -> str | None:
     interfaces = event.inventory.interfaces
     if len({interface.id for interface in interfaces}) != len(interfaces):
@@ -191,3 +182,13 @@ def _why_invalid_trim(event: Event) -> str | None:
         if trim.HasField(name) and not _EARLIEST_SLOT_MS <= getattr(trim, name) < _LATEST_SLOT_MS:
             return f"trim.{name}: {getattr(trim, name)} is not between the years 2020 and 2100"
     return None
+
+
+_BODY_CHECKS: Final[dict[Kind, Callable[[Event], str | None]]] = {
+    Kind.STATUS: _why_invalid_status,
+    Kind.WIRELESS: _why_invalid_wireless,
+    Kind.FIRMWARE_ADVICE: _why_invalid_advice,
+    Kind.INVENTORY: _why_invalid_inventory,
+    Kind.TRIM: _why_invalid_trim,
+}
+"""Of the kinds that have more to check than their presence; interfaces apart."""
