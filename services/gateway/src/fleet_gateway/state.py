@@ -50,6 +50,9 @@ class FleetState:
     def __init__(self, tenant: TenantId) -> None:
         self._tenant = tenant
         self._devices: dict[DeviceId, DeviceState] = {}
+        # Oldest status first, so that who is gone is found without looking at all the others.
+        self._by_status: dict[DeviceId, DeviceState] = {}
+        self._without_status: dict[DeviceId, DeviceState] = {}
 
     def apply(self, entry: Entry) -> None:
         """Fold one event; the caller gives them in stream order."""
@@ -58,11 +61,18 @@ class FleetState:
         device = self._devices.get(entry.device)
         if device is None:
             device = self._devices[entry.device] = DeviceState(self._tenant, entry.device)
+            self._without_status[entry.device] = device
         device.apply(entry)
+        if entry.kind is Kind.STATUS:
+            if self._by_status.pop(entry.device, None) is None:
+                del self._without_status[entry.device]
+            self._by_status[entry.device] = device
 
     def forget(self, device: DeviceId) -> None:
         """Drop a device that the stream no longer knows."""
         del self._devices[device]
+        self._by_status.pop(device, None)
+        self._without_status.pop(device, None)
 
     def gone(self, first_seq: int, published_before_unix: float) -> list[DeviceId]:
         """Devices without a status on the stream, which begins at `first_seq` now.
@@ -70,14 +80,15 @@ class FleetState:
         A status comes with every poll. The time keeps a device whose stream holds less than
         one poll's worth of events.
         """
+        silent = list(self._without_status.items())
+        for device, state in self._by_status.items():
+            if state.latest[Kind.STATUS].seq >= first_seq:
+                break
+            silent.append((device, state))
         return [
             device
-            for device, state in self._devices.items()
-            if all(
-                entry.published_unix < published_before_unix
-                and (entry.seq < first_seq or entry.kind is not Kind.STATUS)
-                for entry in state.latest.values()
-            )
+            for device, state in silent
+            if all(entry.published_unix < published_before_unix for entry in state.latest.values())
         ]
 
     def device(self, device: DeviceId) -> DeviceState | None:
