@@ -36,7 +36,7 @@ class Link:
     _pairs: set[_Pair] = field(default_factory=set[_Pair])
     _tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
     _flowing: asyncio.Event = field(default_factory=asyncio.Event)
-    _tear: bool = False
+    _tear: bytes | None = None
 
     @property
     def connections(self) -> int:
@@ -49,9 +49,9 @@ class Link:
         for pair in list(self._pairs):
             pair.abort()
 
-    def tear(self) -> None:
-        """The next chunk that passes on any connection arrives by half; then all are reset."""
-        self._tear = True
+    def tear(self, words: bytes = b"") -> None:
+        """The next chunk (with these words in it) arrives by half; then all are reset."""
+        self._tear = words
 
     def hold(self) -> None:
         """Let nothing pass; connections stay open and new ones are accepted."""
@@ -108,8 +108,8 @@ class Link:
                 await self._flowing.wait()
                 if self.delay:
                     await asyncio.sleep(self.delay)
-                if self._tear:
-                    self._tear = False
+                if self._tear is not None and self._tear in data:
+                    self._tear = None
                     writer.write(data[: len(data) // 2])
                     await writer.drain()
                     self.cut()

@@ -120,6 +120,18 @@ async def test_a_broker_that_hangs_amid_a_replay_delays_it_and_does_not_reset_it
             site.server.resume()
 
 
+async def test_a_replay_whose_request_is_lost_with_its_connection_is_asked_for_again(
+    site: Site,
+) -> None:
+    async with site.gateway(RING_ENTRIES="5") as gateway:
+        position, missed = await past_the_ring(site, gateway)
+        cuts = site.link.cuts
+        site.link.tear(b"$JS.API.DIRECT.GET")
+        async with sse(gateway.url, last_event_id=position) as client:
+            assert [frame.sequence for frame in await client.events(len(missed), 30)] == missed
+        assert site.link.cuts == cuts + 1
+
+
 async def test_a_client_whose_stream_stays_unreadable_is_sent_away_with_its_position(
     site: Site,
 ) -> None:
