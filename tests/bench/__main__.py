@@ -1,8 +1,8 @@
 """`make bench`: run the benchmarks, print a table, write .bench/results.json.
 
 Each part is a module with `run(runs: int) -> dict[str, float]` that gives the median of
-at least five runs for each key (`scale` measures each once, over thousands of items). A part
-that fails fails the command; the figures of the other parts are still written.
+at least five runs for each key. A part that fails fails the command; the figures of the other
+parts are still written.
 """
 
 import argparse

@@ -66,75 +66,31 @@ FIGURES: tuple[Figure, ...] = (
     Figure("sse_deliveries_per_core_coalesced", "1/s", "more", 120_000, "500 clients, coalesced"),
     Figure("sse_p99_ms", "ms", "less", 250, "publish to client, 500 clients, 100 events/s"),
     Figure("sse_kb_per_client", "KB", "less", 15, "resident memory of an idle client"),
-    Figure(
-        "cpu_ratio_poll_1000_to_100",
-        "x",
-        "less",
-        1.3,
-        "the poller's CPU per poll, 1,000 devices against 100",
+    *(
+        Figure(
+            f"cpu_ratio_{item}_{size}_to_100",
+            "x",
+            "less",
+            1.3,
+            f"{meaning}, {size:,} devices against 100",
+        )
+        for item, meaning in (
+            ("poll", "the poller's CPU per poll"),
+            ("write", "the writer's CPU per stored event, catching up"),
+            ("write_live", "the writer's CPU per stored event, at the fleet's rate"),
+            ("sse", "the gateway's CPU per delivery"),
+        )
+        for size in (1_000, 5_000, 10_000)
     ),
-    Figure(
-        "cpu_ratio_poll_5000_to_100",
-        "x",
-        "less",
-        1.3,
-        "the poller's CPU per poll, 5,000 devices against 100",
-    ),
-    Figure(
-        "cpu_ratio_poll_10000_to_100",
-        "x",
-        "less",
-        1.3,
-        "the poller's CPU per poll, 10,000 devices against 100",
-    ),
-    Figure(
-        "cpu_ratio_write_1000_to_100",
-        "x",
-        "less",
-        1.3,
-        "the writer's CPU per stored event, 1,000 devices against 100",
-    ),
-    Figure(
-        "cpu_ratio_write_5000_to_100",
-        "x",
-        "less",
-        1.3,
-        "the writer's CPU per stored event, 5,000 devices against 100",
-    ),
-    Figure(
-        "cpu_ratio_write_10000_to_100",
-        "x",
-        "less",
-        1.3,
-        "the writer's CPU per stored event, 10,000 devices against 100",
-    ),
-    Figure(
-        "cpu_ratio_sse_1000_to_100",
-        "x",
-        "less",
-        1.3,
-        "the gateway's CPU per delivery, 1,000 devices against 100",
-    ),
-    Figure(
-        "cpu_ratio_sse_5000_to_100",
-        "x",
-        "less",
-        1.3,
-        "the gateway's CPU per delivery, 5,000 devices against 100",
-    ),
-    Figure(
-        "cpu_ratio_sse_10000_to_100",
-        "x",
-        "less",
-        1.3,
-        "the gateway's CPU per delivery, 10,000 devices against 100",
-    ),
-    Figure(
-        "poller_memory_ratio_10000_to_1000",
-        "x",
-        "less",
-        1.3,
-        "the poller's resident memory per device, 10,000 devices against 1,000",
+    *(
+        Figure(
+            f"memory_ratio_{service}",
+            "x",
+            "less",
+            1.3,
+            f"memory a device adds to the {service}, 5,000 to 10,000 against 100 to 1,000",
+        )
+        for service in ("poller", "writer", "gateway")
     ),
 )
 
