@@ -88,7 +88,7 @@ FIGURES: tuple[Figure, ...] = (
             "x",
             "less",
             1.3,
-            f"memory a device adds to the {service}, 5,000 to 10,000 against 100 to 1,000",
+            f"memory a device adds to the {service}, 5,000 to 10,000 against 1,000 to 5,000",
         )
         for service in ("poller", "writer", "gateway")
     ),
