@@ -1,4 +1,4 @@
-"""Make the generated files anew: protobuf classes with their type stubs, and reference pages."""
+"""Make the generated files anew: protobuf classes, reference pages, the resource definition."""
 
 import argparse
 import subprocess
@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 import chart_values
+import crd_file
 import metrics_docs
+import rbac_file
 import settings_docs
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,6 +27,8 @@ def main() -> None:
     generate_protobuf(PROTOBUF_OUT)
     settings_docs.write()
     metrics_docs.write()
+    crd_file.write()
+    rbac_file.write()
     chart_values.write()
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from fleet_common.fleet_spec.cel import seconds_of
 from fleet_common.fleet_spec.device import CredentialsSpec, DeviceSpec, TlsSpec
 from fleet_common.fleet_spec.fields import SUBDOMAIN_PATTERN, Label, Rule, SpecModel, rules
 from fleet_common.units import Bytes, Seconds, format_duration
@@ -30,6 +31,7 @@ _STORAGE_STAYS: Final = (
     "storage of a live stream cannot be changed: delete the RouterFleet with deletionPolicy "
     "Delete and apply it again, or apply it under another name"
 )
+_WINDOW_BELOW_INTERVAL: Final = "events.replayWindow must not be below cadence.interval"
 _NAME: Final = f"the name becomes the tenant id: at most {MAX_NAME_LENGTH} of a-z, 0-9 and '-'"
 
 
@@ -153,6 +155,17 @@ class DeletionPolicy(StrEnum):
 class RouterFleetSpec(SpecModel):
     """The desired state of one tenant's fleet."""
 
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            Rule(
+                f"[{seconds_of('self.events.replayWindow')}].all(window, "
+                f"[{seconds_of('self.cadence.interval')}].all(interval, window >= interval))",
+                _WINDOW_BELOW_INTERVAL,
+                ".events.replayWindow",
+            )
+        )
+    )
+
     credentials: CredentialsSpec
     """User and password for all devices that name no other."""
     tls: TlsSpec = TlsSpec()
@@ -188,7 +201,7 @@ class RouterFleetSpec(SpecModel):
     def _window_holds_a_poll(self) -> Self:
         if self.events.replay_window < self.cadence.interval:
             raise ValueError(
-                "events.replayWindow must not be below cadence.interval: "
+                f"{_WINDOW_BELOW_INTERVAL}: "
                 f"{format_duration(self.events.replay_window)} does not hold one poll "
                 f"of every {format_duration(self.cadence.interval)}"
             )
@@ -220,7 +233,6 @@ class RouterFleet(SpecModel):
                 f"size(self.metadata.name) <= {MAX_NAME_LENGTH} && "
                 "!self.metadata.name.contains('.')",
                 _NAME,
-                ".metadata.name",
             )
         )
     )

@@ -1,0 +1,13 @@
+"""Pieces of CEL, the language of rules that the API server evaluates."""
+
+
+def seconds_of(field: str) -> str:
+    """The seconds of a duration field, which is a whole number or text such as `1d12h`.
+
+    CEL's own durations know no days and weeks; these stand first and are added. What is no
+    duration at all counts as little as can be read from it.
+    """
+    weeks = f"double('0' + {field}.find('[0-9.]+w').replace('w', '')) * 604800.0"
+    days = f"double('0' + {field}.find('[0-9.]+d').replace('d', '')) * 86400.0"
+    rest = f"duration('0s' + {field}.find('[0-9.]+[hms].*')).getMilliseconds()"
+    return f"type({field}) == int ? double({field}) : {weeks} + {days} + double({rest}) / 1000.0"
