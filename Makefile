@@ -8,7 +8,7 @@ PROTO := proto/fleet/v1/events.proto
 TEST_WORKERS ?= 2
 
 help: ## Show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.installed ## Create .venv with every pinned dependency and the packages
 
@@ -24,6 +24,16 @@ test: setup ## Run every test of this machine's tier (under 10 minutes)
 
 test-chart: setup ## Check the chart: golden renders, schema, alerts (needs helm; ARGS=--golden-update)
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) tests/chart $(ARGS)
+
+IMAGE_BUILD ?= docker build
+IMAGE_LOAD ?= kind load docker-image
+PYTHON_IMAGE ?= python:3.13-slim
+NATS_IMAGE ?= nats:2
+POSTGRES_IMAGE ?= postgres:15
+e2e: setup ## The whole system on the cluster of KUBECONFIG: images, helm install, failures, figures
+	@$(BIN)/python -m pytest -xvs -p no:cacheprovider -o timeout=240 -o timeout_func_only=true --session-timeout=1500 tests/e2e \
+	  --image-build="$(IMAGE_BUILD)" --image-load="$(IMAGE_LOAD)" --python-image="$(PYTHON_IMAGE)" \
+	  --nats-image="$(NATS_IMAGE)" --postgres-image="$(POSTGRES_IMAGE)" $(ARGS)
 
 lint: setup ## Style, layers, dependencies, contract lint
 	@$(BIN)/ruff check .
@@ -59,4 +69,4 @@ clean: ## Remove the environment, caches and the demo's data
 	@rm -rf $(VENV) .demo .bench .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test test-chart lint typecheck generate verify-generated bench chaos pictures lock clean
+.PHONY: help setup demo test test-chart e2e lint typecheck generate verify-generated bench chaos pictures lock clean

@@ -1,0 +1,85 @@
+"""A hundred fleets of a hundred devices without pods: what the operator costs while they rest."""
+
+import time
+
+import pytest
+
+from e2e.commands import Document, apply, get_all, kubectl, wait_until
+from e2e.site import Site
+
+_FLEETS = 100
+_DEVICES = 100
+_WATCHED_SECONDS = 60.0
+_CPU_SHARE = 0.02
+_MEMORY_BYTES = 150e6
+
+
+@pytest.mark.timeout(420)
+def test_a_hundred_resting_fleets_cost_little(site: Site) -> None:
+    namespace = site.options.crowd
+    began = time.monotonic()
+    for first in range(0, _FLEETS, 20):
+        apply([_fleet(number) for number in range(first, first + 20)], namespace, seconds=120)
+    wait_until(
+        lambda: _sized(namespace),
+        lambda count: count == _FLEETS,
+        seconds=180,
+        every_seconds=2,
+        what="a hundred fleets with streams",
+    )
+    site.note("crowd_applied_to_sized_seconds", time.monotonic() - began)
+    before, seen, versions = site.metrics("operator"), time.monotonic(), _versions(namespace)
+    while (rest := seen + _WATCHED_SECONDS - time.monotonic()) > 0:
+        time.sleep(min(rest, 5))
+    after, lasted = site.metrics("operator"), time.monotonic() - seen
+    share = (after["process_cpu_seconds_total"] - before["process_cpu_seconds_total"]) / lasted
+    memory = after["process_resident_memory_bytes"]
+    site.note("crowd_operator_cpu_percent", share * 100)
+    site.note("crowd_operator_rss_mb", memory / 1e6)
+    changed = {name for name, version in _versions(namespace).items() if versions[name] != version}
+    site.note("crowd_objects_written_at_rest", len(changed))
+    assert not changed
+    assert share < _CPU_SHARE
+    assert memory < _MEMORY_BYTES
+
+
+@pytest.mark.timeout(300)
+def test_a_hundred_fleets_go_again(site: Site) -> None:
+    namespace = site.options.crowd
+    began = time.monotonic()
+    kubectl("-n", namespace, "delete", "routerfleets", "--all", "--timeout=200s", seconds=220)
+    site.note("crowd_deleted_seconds", time.monotonic() - began)
+
+
+def _sized(namespace: str) -> int:
+    return sum(
+        any(
+            one["type"] == "StreamSized" and one["status"] == "True"
+            for one in fleet.get("status", {}).get("conditions", [])
+        )
+        for fleet in get_all("routerfleets", namespace)
+    )
+
+
+def _versions(namespace: str) -> dict[str, str]:
+    return {
+        f"{one['kind']}/{one['metadata']['name']}": one["metadata"]["resourceVersion"]
+        for one in get_all("routerfleets,statefulsets,services,configmaps", namespace)
+    }
+
+
+def _fleet(number: int) -> Document:
+    return {
+        "apiVersion": "routerfleet.io/v1alpha1",
+        "kind": "RouterFleet",
+        "metadata": {"name": f"crowd-{number:03}"},
+        "spec": {
+            "credentials": {"secretRef": {"name": "crowd"}},
+            "shards": {"replicas": 0},
+            "deletionPolicy": "Delete",
+            "devices": [
+                {"name": f"router-{device:03}", "address": f"192.0.2.{device}"}
+                for device in range(_DEVICES)
+            ],
+        },
+    }
