@@ -4,8 +4,10 @@ The comment above a key is its description; a last line `# @schema {…}` adds t
 from the default. A map whose schema says what may be in it is not looked into.
 """
 
+import argparse
 import json
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +32,9 @@ type Schema = dict[str, Any]
 DEFINITIONS: Final[Schema] = {
     "quantity": {
         "description": "Bytes: a whole number, with Ki, Mi, Gi or Ti.",
-        "type": "string",
+        "type": ["string", "integer"],
         "pattern": "^[0-9]+(Ki|Mi|Gi|Ti)?$",
+        "minimum": 0,
     },
     "strings": {"type": "object", "additionalProperties": {"type": "string"}},
     "scalars": {"type": "object", "additionalProperties": _SCALAR},
@@ -96,12 +99,31 @@ class Value:
         return ".".join(self.path)
 
 
+def made() -> dict[Path, str]:
+    """The files that follow from values.yaml, with their text."""
+    values = read_values(VALUES.read_text(encoding="utf-8"))
+    return {
+        SCHEMA: json.dumps(schema(values), indent=2) + "\n",
+        README: with_table(README.read_text(encoding="utf-8"), values),
+    }
+
+
 def write() -> None:
     """Write the schema and the table in the README."""
-    values = read_values(VALUES.read_text(encoding="utf-8"))
-    SCHEMA.write_text(json.dumps(schema(values), indent=2) + "\n", encoding="utf-8")
-    README.write_text(with_table(README.read_text(encoding="utf-8"), values), encoding="utf-8")
-    print(f"generated {SCHEMA.relative_to(ROOT)} and the table in {README.relative_to(ROOT)}")
+    for path, text in made().items():
+        path.write_text(text, encoding="utf-8")
+        print(f"generated {path.relative_to(ROOT)}")
+
+
+def check() -> None:
+    """Exit with 1 when a committed file is not what values.yaml makes."""
+    stale = [
+        str(path.relative_to(ROOT))
+        for path, text in made().items()
+        if not path.is_file() or path.read_text(encoding="utf-8") != text
+    ]
+    if stale:
+        sys.exit(f"not current, `make generate`: {', '.join(stale)}")
 
 
 def read_values(text: str) -> list[Value]:
@@ -223,4 +245,6 @@ def _type_of(value: Value) -> str:
 
 
 if __name__ == "__main__":
-    write()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="only compare")
+    check() if parser.parse_args().check else write()

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import chart_figures
 import chart_values
 import crd_file
 import metrics_docs
@@ -29,6 +30,7 @@ def main() -> None:
     metrics_docs.write()
     crd_file.write()
     rbac_file.write()
+    chart_figures.write()
     chart_values.write()
 
 

@@ -34,23 +34,24 @@ nats://{{ include "routerfleet.name" (dict "root" . "component" "nats") }}.{{ .R
 {{- end -}}
 
 {{/*
-What follows from nats.streams, in bytes: the same figures as fleet_common.planning's
-ServerBudget and server_memory_needed; tests/chart compares them.
+What follows from nats.streams, in bytes, as ServerBudget and server_memory_needed of
+fleet_common.planning reckon; files/sizes.yaml has their figures.
 */}}
 {{- define "routerfleet.nats.sizes" -}}
+{{- $figures := fromYaml (.Files.Get "files/sizes.yaml") -}}
 {{- $mebibyte := 1048576.0 -}}
 {{- $streams := .Values.nats.streams -}}
-{{- $buckets := mulf 49 $mebibyte -}}
-{{- $fileStreams := addf $streams.tenants 3 -}}
+{{- $fileStreams := addf $streams.tenants $figures.buckets -}}
 {{- $file := float64 (include "routerfleet.bytes" $streams.fileBytes) -}}
 {{- $memory := float64 (include "routerfleet.bytes" $streams.memoryBytes) -}}
-{{- $ids := mulf $streams.messagesPerSecond 120 200 -}}
-{{- $own := addf (mulf 16 $mebibyte) (mulf $fileStreams 12 $mebibyte) (ceil $ids) -}}
-{{- $limit := mulf (ceil (divf (addf $own (mulf $memory 1.9)) 0.9 $mebibyte)) $mebibyte -}}
-{{- $goLimit := subf (floor (mulf $limit 0.9)) (mulf 10 $mebibyte) -}}
-{{- $account := addf $file $buckets -}}
+{{- $ids := mulf $streams.messagesPerSecond $figures.duplicateWindowSeconds $figures.messageIdBytes -}}
+{{- $own := addf $figures.serverBaseBytes (mulf $fileStreams $figures.fileStreamCacheBytes) (ceil $ids) -}}
+{{- $limit := mulf (ceil (divf (addf $own (mulf $memory $figures.memoryStreamResident)) $figures.residentShare $mebibyte)) $mebibyte -}}
+{{- $goLimit := subf (floor (mulf $limit $figures.residentShare)) $figures.outsideGoBytes -}}
+{{- $account := addf $file $figures.bucketBytes -}}
+{{- /* What is not a stream's: consumers' states. */ -}}
 {{- $serverFile := addf $account (mulf 8 $mebibyte) -}}
-{{- $disk := mulf (ceil (divf (mulf $serverFile 1.1) $mebibyte)) $mebibyte }}
+{{- $disk := mulf (ceil (divf (mulf $serverFile $figures.diskOverhead) $mebibyte)) $mebibyte }}
 memoryLimit: {{ int64 $limit | quote }}
 goMemoryLimit: {{ int64 $goLimit | quote }}
 accountFile: {{ int64 (mulf $account .Values.nats.replicas) | quote }}
