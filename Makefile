@@ -25,6 +25,9 @@ test: setup ## Run every test of this machine's tier (under 10 minutes)
 test-chart: setup ## Check the chart: golden renders, schema, alerts (needs helm; ARGS=--golden-update)
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) tests/chart $(ARGS)
 
+test-cluster: setup ## The resource and the operator on the API server of KUBECONFIG (a test cluster)
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile tests/cluster $(ARGS)
+
 IMAGE_BUILD ?= docker build
 IMAGE_LOAD ?= kind load docker-image
 PYTHON_IMAGE ?= python:3.13-slim
@@ -69,4 +72,4 @@ clean: ## Remove the environment, caches and the demo's data
 	@rm -rf $(VENV) .demo .bench .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test test-chart e2e lint typecheck generate verify-generated bench chaos pictures lock clean
+.PHONY: help setup demo test test-chart test-cluster e2e lint typecheck generate verify-generated bench chaos pictures lock clean
