@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 _DEVICES_A_SECOND: Final = 300
 """The pace: some hundredths of a core while every fleet is busy."""
-_ROUND_SECONDS: Final = 15.0
+_ROUND_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,7 +139,7 @@ class Reporter:
         suspended = sum(one.suspend or known.fleet.spec.suspend for one in devices)
         up = None if before is None else before.up
         down = None if before is None else before.down
-        if figures and (counts := self._up.counts(known.tenant)) is not None:
+        if (figures or up is None) and (counts := self._up.counts(known.tenant)) is not None:
             up, down = counts
         return DevicesStatus(
             total=len(devices),
@@ -156,7 +156,7 @@ class Reporter:
             return None
         before = read_status(known.body.get("status")).stream
         now = stream_status(plan, None if seen is None else seen.state, time.time())
-        if figures or before is None or before.bytes is None or seen is None:
+        if figures or before is None or not before.bytes or seen is None:
             return now
         return now.model_copy(
             update={

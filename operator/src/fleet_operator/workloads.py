@@ -156,7 +156,7 @@ def _object(
                     "name": owner.name,
                     "uid": owner.uid,
                     "controller": True,
-                    "blockOwnerDeletion": True,
+                    "blockOwnerDeletion": False,
                 }
             ],
         },

@@ -1,0 +1,56 @@
+"""What the operator may do in the cluster, as data.
+
+`make generate` writes it to charts/routerfleet/files/operator-rules.yaml; the chart's
+ClusterRole (or a Role for each namespace) has exactly these rules. tests/cluster compares
+them with the requests that the operator really makes, both ways.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from fleet_operator.kinds import Document
+
+_READ: Final = ("list", "watch")
+# Server-side apply asks for both: `create` when the object does not exist yet.
+_APPLY: Final = ("create", "patch")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule, and what it is for."""
+
+    group: str
+    resource: str
+    verbs: tuple[str, ...]
+    purpose: str
+
+    def document(self) -> Document:
+        """As in a Role."""
+        return {
+            "apiGroups": [self.group],
+            "resources": [self.resource],
+            "verbs": list(self.verbs),
+        }
+
+
+RULES: Final = (
+    Rule("routerfleet.io", "routerfleets", (*_READ, "patch"), "fleets, and their finalizer"),
+    Rule("routerfleet.io", "routerfleets/status", ("patch",), "conditions and figures"),
+    Rule("", "configmaps", (*_READ, *_APPLY), "device lists; the pollers' environment"),
+    Rule(
+        "",
+        "secrets",
+        (*_READ, *_APPLY, "delete"),
+        "whether a fleet's Secrets have their keys; the pollers' NATS user",
+    ),
+    Rule("", "services", (*_READ, *_APPLY), "the shards' names"),
+    Rule("apps", "statefulsets", (*_READ, *_APPLY), "the shards"),
+    Rule("policy", "poddisruptionbudgets", (*_READ, *_APPLY), "one shard at a time is drained"),
+    Rule("", "pods", ("get", "delete"), "ending a shard that hangs"),
+    Rule("", "events", ("create",), "what was done and why"),
+)
+
+
+def documents() -> list[Document]:
+    """All rules as in a Role."""
+    return [rule.document() for rule in RULES]

@@ -1,0 +1,68 @@
+"""Watches and full lists in any order leave the newest state."""
+
+from fleet_operator.kinds import CONFIG_MAP, FIELD_MANAGER, SECRET, ObjectKey
+from fleet_operator.store import Store, trimmed
+from support.operator_fleets import config_map, secret
+
+KEY = ObjectKey(CONFIG_MAP, "one", "a")
+
+
+def make() -> tuple[Store, list[None]]:
+    rings: list[None] = []
+    return Store(lambda: rings.append(None)), rings
+
+
+def test_an_older_version_changes_nothing() -> None:
+    store, rings = make()
+    assert store.put(CONFIG_MAP, config_map("a", {"x": "new"}, version=5))
+    assert not store.put(CONFIG_MAP, config_map("a", {"x": "old"}, version=4))
+    assert (store.get(KEY) or {})["data"] == {"x": "new"}
+    assert len(rings) == 1
+
+
+def test_a_list_does_not_bring_back_what_was_deleted_after_it_was_read() -> None:
+    store, _ = make()
+    store.put(CONFIG_MAP, config_map("a", {}, version=5))
+    store.drop(CONFIG_MAP, config_map("a", {}, version=9))
+    store.replace(CONFIG_MAP, [config_map("a", {}, version=5)], version=7)
+    assert store.get(KEY) is None
+
+
+def test_a_list_removes_what_is_gone_and_keeps_what_is_newer() -> None:
+    store, _ = make()
+    store.put(CONFIG_MAP, config_map("a", {}, version=5))
+    store.put(CONFIG_MAP, config_map("b", {}, version=8))
+    assert store.replace(CONFIG_MAP, [], version=7) == 1
+    assert store.get(KEY) is None
+    assert store.get(ObjectKey(CONFIG_MAP, "one", "b")) is not None
+
+
+def test_a_list_without_news_wakes_nobody_but_the_first_time() -> None:
+    store, rings = make()
+    listed = [config_map("a", {}, version=5)]
+    store.replace(CONFIG_MAP, listed, version=6)
+    before = len(rings)
+    assert store.complete(CONFIG_MAP)
+    assert store.replace(CONFIG_MAP, listed, version=7) == 0
+    assert len(rings) == before
+
+
+def test_an_object_made_again_after_its_deletion_is_taken() -> None:
+    store, _ = make()
+    store.drop(CONFIG_MAP, config_map("a", {}, version=5))
+    assert not store.put(CONFIG_MAP, config_map("a", {}, version=5))
+    assert store.put(CONFIG_MAP, config_map("a", {}, version=6))
+
+
+def test_of_a_foreign_secret_only_the_names_of_its_keys_are_kept() -> None:
+    document = secret("routers", "username", "password")
+    document["data"]["empty"] = ""
+    kept = trimmed(SECRET, document)
+    assert sorted(kept["keys"]) == ["password", "username"]
+    assert "eA==" not in str(kept)
+
+
+def test_a_secret_of_our_own_is_kept_whole() -> None:
+    document = secret("alpha-shard-nats", "FLEET_NATS__USER")
+    document["metadata"]["labels"] = {"app.kubernetes.io/managed-by": FIELD_MANAGER}
+    assert trimmed(SECRET, document)["data"] == {"FLEET_NATS__USER": "eA=="}

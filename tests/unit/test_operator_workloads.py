@@ -1,0 +1,185 @@
+"""The objects of a fleet: what is in them, and what changes roll the pods."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleet_common.errors import ConfigurationError
+from fleet_common.fleet_spec import RouterFleet, parse_fleet
+from fleet_common.settings import LogSection
+from fleet_operator.drift import covers, projected
+from fleet_operator.kinds import STATEFUL_SET
+from fleet_operator.poller_pods import PodExtras, PollerPods, load_extras
+from fleet_operator.workloads import (
+    HASH_ANNOTATION,
+    Owner,
+    pod_name,
+    router_secrets,
+    workloads,
+)
+from support.operator_fleets import fleet_document
+
+OWNER = Owner("one", "alpha", "uid-1")
+PODS = PollerPods(
+    image="routerfleet-poller:1",
+    pull_policy="IfNotPresent",
+    nats_url="nats://nats:4222",
+    nats_user="poller",
+    nats_password="secret",
+    log=LogSection(),
+)
+
+
+def fleet(**spec: object) -> RouterFleet:
+    return parse_fleet(fleet_document(spec=spec), "test")
+
+
+def by_kind(
+    pods: PollerPods = PODS, *, replicas: int = 2, spec: RouterFleet | None = None
+) -> dict[str, Any]:
+    made = workloads(OWNER, spec or fleet(), pods, replicas)
+    return {one.key.kind.kind: one.document for one in made}
+
+
+def template(pods: PollerPods = PODS, *, spec: RouterFleet | None = None) -> dict[str, Any]:
+    return by_kind(pods, spec=spec)["StatefulSet"]["spec"]["template"]
+
+
+def test_every_object_is_owned_named_and_labelled() -> None:
+    for one in workloads(OWNER, fleet(), PODS, 1):
+        metadata = one.document["metadata"]
+        assert metadata["ownerReferences"][0]["uid"] == "uid-1"
+        assert metadata["labels"]["routerfleet.io/tenant"] == "alpha"
+        assert metadata["annotations"][HASH_ANNOTATION] == one.hash
+        assert one.key.name in {"alpha-shard", "alpha-shard-nats"}
+
+
+def test_the_pods_come_last() -> None:
+    assert workloads(OWNER, fleet(), PODS, 1)[-1].key.kind is STATEFUL_SET
+
+
+def test_a_shard_is_named_after_the_pods_index() -> None:
+    container = template()["spec"]["containers"][0]
+    env = {one["name"]: one for one in container["env"]}
+    assert env["FLEET_POLLER__SHARD"]["value"] == "shard-$(POD_INDEX)"
+    path = env["POD_INDEX"]["valueFrom"]["fieldRef"]["fieldPath"]
+    assert path == "metadata.labels['apps.kubernetes.io/pod-index']"
+    assert pod_name("alpha", "shard-12") == "alpha-shard-12"
+
+
+def test_pods_are_restricted() -> None:
+    spec = template()["spec"]
+    assert spec["automountServiceAccountToken"] is False
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    security = spec["containers"][0]["securityContext"]
+    assert security["readOnlyRootFilesystem"] is True
+    assert security["allowPrivilegeEscalation"] is False
+    assert security["capabilities"] == {"drop": ["ALL"]}
+
+
+def test_every_secret_of_the_fleet_is_mounted_and_optional() -> None:
+    other = {"secretRef": {"name": "edge"}}
+    tls = {"mode": "verify", "caSecretRef": {"name": "ca"}}
+    devices = [{"name": "a", "address": "h", "credentials": other, "tls": tls}]
+    assert router_secrets(fleet(devices=devices)) == ("ca", "edge", "routers")
+    sources = template(spec=fleet(devices=devices))["spec"]["volumes"][0]["projected"]["sources"]
+    assert all(one["secret"]["optional"] for one in sources)
+    paths = {item["path"] for one in sources for item in one["secret"]["items"]}
+    assert {"edge/username", "edge/password", "ca/ca.crt", "routers/password"} <= paths
+
+
+def test_no_password_is_in_any_object_but_the_secret() -> None:
+    for kind, document in by_kind().items():
+        assert kind == "Secret" or "c2VjcmV0" not in str(document)
+        assert "'secret'" not in str(document.get("data", ""))
+
+
+def test_without_a_nats_user_there_is_no_secret_and_no_mention_of_it() -> None:
+    plain = replace(PODS, nats_user=None, nats_password=None)
+    assert "Secret" not in by_kind(plain)
+    container = template(plain)["spec"]["containers"][0]
+    assert container["envFrom"] == [{"configMapRef": {"name": "alpha-shard"}}]
+
+
+@pytest.mark.parametrize(
+    "pods",
+    [
+        replace(PODS, nats_password="other"),
+        replace(PODS, nats_url="nats://elsewhere:4222"),
+        replace(PODS, image="routerfleet-poller:2"),
+        replace(PODS, extras=PodExtras(env={"FLEET_POLLER__CONCURRENT_LOGINS": "8"})),
+    ],
+)
+def test_a_change_of_environment_or_image_rolls_the_pods(pods: PollerPods) -> None:
+    assert template(pods) != template()
+
+
+def test_scaling_and_other_devices_roll_no_pod() -> None:
+    three = [{"name": f"x{n}", "address": "h"} for n in range(3)]
+    assert template(spec=fleet(devices=three)) == template()
+    assert by_kind(replicas=5)["StatefulSet"]["spec"]["template"] == template()
+
+
+def test_the_charts_wishes_are_in_the_pod_and_cannot_undo_the_selector() -> None:
+    extras = PodExtras(
+        resources={"limits": {"memory": "64Mi"}},
+        node_selector={"disk": "ssd"},
+        pod_labels={"team": "net", "app.kubernetes.io/instance": "stolen"},
+        pod_annotations={"prometheus.io/scrape": "false"},
+    )
+    made = template(replace(PODS, extras=extras))
+    assert made["spec"]["nodeSelector"] == {"disk": "ssd"}
+    assert made["spec"]["containers"][0]["resources"] == {"limits": {"memory": "64Mi"}}
+    assert made["metadata"]["labels"]["team"] == "net"
+    assert made["metadata"]["labels"]["app.kubernetes.io/instance"] == "alpha"
+    assert made["metadata"]["annotations"]["prometheus.io/scrape"] == "false"
+
+
+def test_the_pod_file_names_a_wrong_field(tmp_path: Path) -> None:
+    file = tmp_path / "pod.yaml"
+    file.write_text("podLabel: {a: b}\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="podLabel"):
+        load_extras(file)
+
+
+def test_options_left_empty_in_the_pod_file_are_not_set(tmp_path: Path) -> None:
+    file = tmp_path / "pod.yaml"
+    file.write_text("nodeSelector: {}\naffinity:\nenv: {A: b}\n", encoding="utf-8")
+    extras = load_extras(file)
+    assert extras.env == {"A": "b"}
+    assert extras.node_selector is None
+
+
+def test_a_pod_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    assert load_extras(None) == PodExtras()
+    with pytest.raises(ConfigurationError, match="POLLER_POD_FILE"):
+        load_extras(tmp_path / "absent.yaml")
+
+
+def test_what_the_api_server_adds_is_no_drift() -> None:
+    wanted: dict[str, Any] = {"spec": {"replicas": 2, "ports": [{"name": "admin"}], "none": {}}}
+    live = {"spec": {"replicas": 2, "ports": [{"name": "admin", "protocol": "TCP"}], "more": 1}}
+    assert covers(live, wanted)
+
+
+@pytest.mark.parametrize(
+    "live",
+    [
+        {"spec": {"replicas": 3, "ports": [{"name": "admin"}]}},
+        {"spec": {"replicas": 2, "ports": []}},
+        {"spec": {"replicas": 2}},
+        {"spec": {"replicas": 2, "ports": [{"name": "other"}]}},
+        {},
+    ],
+)
+def test_what_someone_else_changed_is_drift(live: dict[str, Any]) -> None:
+    assert not covers(live, {"spec": {"replicas": 2, "ports": [{"name": "admin"}]}})
+
+
+def test_a_projection_has_only_what_was_asked_for() -> None:
+    wanted = {"a": {"b": 1}, "c": [{"d": 1}]}
+    live = {"a": {"b": "1", "x": 1}, "c": [{"d": 2, "y": 1}], "z": 1}
+    assert projected(live, wanted) == {"a": {"b": "1"}, "c": [{"d": 2}]}
