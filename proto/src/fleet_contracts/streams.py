@@ -21,9 +21,12 @@ ASSIGNMENTS_BUCKET = "fleet-assignments"
 """Which devices a shard owns; key `<tenant>.<shard>`."""
 SHARDS_BUCKET = "fleet-shards"
 """Signs of life, written by the shards themselves; key `<tenant>.<shard>`."""
+TENANTS_BUCKET = "fleet-tenants"
+"""What services must know of each tenant beside its devices; key `<tenant>`."""
 INVENTORY_BUCKET_MAX_BYTES = 32 * 1024 * 1024
 ASSIGNMENTS_BUCKET_MAX_BYTES = 16 * 1024 * 1024
 SHARDS_BUCKET_MAX_BYTES = 1024 * 1024
+TENANTS_BUCKET_MAX_BYTES = 2 * 1024 * 1024
 
 
 class StreamStorage(StrEnum):

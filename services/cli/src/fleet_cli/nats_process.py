@@ -15,11 +15,7 @@ from fleet_cli.log_lines import readable_end
 from fleet_cli.ports import LOOPBACK
 from fleet_cli.processes import ProcessSpec
 from fleet_common.errors import TransientError
-from fleet_contracts.streams import (
-    ASSIGNMENTS_BUCKET_MAX_BYTES,
-    INVENTORY_BUCKET_MAX_BYTES,
-    SHARDS_BUCKET_MAX_BYTES,
-)
+from fleet_common.planning import bucket_reservations
 
 NAME: Final = "nats"
 _START_SECONDS: Final = 20.0
@@ -58,7 +54,7 @@ def nats_config(plan: NatsPlan, store: Path) -> str:
 
     Memory storage counts against the same budget as files: a fleet file may ask for either.
     """
-    buckets = INVENTORY_BUCKET_MAX_BYTES + ASSIGNMENTS_BUCKET_MAX_BYTES + SHARDS_BUCKET_MAX_BYTES
+    buckets = sum(one.size_bytes for one in bucket_reservations())
     return (
         "# Written by `routerfleet demo` at each start.\n"
         f"server_name: routerfleet-demo\n"

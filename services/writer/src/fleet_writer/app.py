@@ -16,10 +16,11 @@ from fleet_writer.errors import (
     RefusedRowsError,
 )
 from fleet_writer.faults import DatabaseFault, Isolation, RejectionWindow
-from fleet_writer.maintenance import run_maintenance
+from fleet_writer.maintenance import Housekeeping, run_maintenance
 from fleet_writer.metrics import WriterMetrics
 from fleet_writer.migrations import ChunkMode, migrate
 from fleet_writer.partitions import Partitions
+from fleet_writer.retention import Retention
 from fleet_writer.session import Session, Surroundings
 from fleet_writer.settings import WriterSettings
 from fleet_writer.waiting import wait_for_stop
@@ -58,18 +59,19 @@ async def _work(runtime: Runtime, settings: WriterSettings, metrics: WriterMetri
     if client is None:
         return
     try:
-        mode = await _migrate(database, retry, runtime.stop)
+        retention = Retention(settings.retention)
+        mode = await _migrate(database, retention, retry, runtime.stop)
         if mode is None:
             return
         partitions = Partitions(mode)
-        runtime.spawn(
-            run_maintenance(database, partitions, metrics, settings, runtime.stop), "maintenance"
-        )
+        housekeeping = Housekeeping(database, client, partitions, retention, metrics, settings)
+        runtime.spawn(run_maintenance(housekeeping, runtime.stop), "maintenance")
         around = Surroundings(
             settings=settings,
             client=client,
             js=jetstream(client, settings.nats),
             partitions=partitions,
+            retention=retention,
             metrics=metrics,
             tracing=runtime.tracing,
             progress=progress,
@@ -131,12 +133,16 @@ async def _connect_broker(settings: WriterSettings, stop: asyncio.Event) -> RawC
     return None
 
 
-async def _migrate(database: Database, retry: Retry, stop: asyncio.Event) -> ChunkMode | None:
+async def _migrate(
+    database: Database, retention: Retention, retry: Retry, stop: asyncio.Event
+) -> ChunkMode | None:
     """None when the stop came first. Raises ConfigurationError for a schema not ours."""
     while not stop.is_set():
         try:
             async with database.connection("routerfleet-writer-migrations") as connection:
                 mode = await migrate(connection)
+                async with connection.lock:
+                    await retention.load(connection)
         except ConfigurationError:
             raise
         except FleetError as error:

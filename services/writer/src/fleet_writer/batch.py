@@ -7,13 +7,13 @@ becomes a rejected event.
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
 from fleet_contracts.codec import DecodedEvent, RejectedEventError, decode
 from fleet_contracts.gen.fleet.v1.events_pb2 import Event
-from fleet_contracts.subjects import Kind
+from fleet_contracts.subjects import Kind, TenantId
 from fleet_writer.directory import DeviceEntry, DeviceKey, Directory
 from fleet_writer.fold import DeviceState, fold
 from fleet_writer.partitions import Partition
@@ -166,7 +166,7 @@ class Preparer:
         self._condemned = condemned
 
     async def prepare(
-        self, items: Sequence[Message | Skip], oldest_day: Mapping[str, int]
+        self, items: Sequence[Message | Skip], oldest_days: Callable[[TenantId], Mapping[str, int]]
     ) -> Batch:
         """Make a batch of items in stream order; moves each position's `prepared_sequence`."""
         batch = Batch()
@@ -177,7 +177,7 @@ class Preparer:
             if number % _YIELD_EVERY == _YIELD_EVERY - 1:
                 await asyncio.sleep(0)
             position = item.position
-            part = batch.parts.get(position.id) or self._part(batch, position, oldest_day)
+            part = batch.parts.get(position.id) or self._part(batch, position, oldest_days)
             if item.sequence <= position.prepared_sequence:
                 continue  # delivered a second time
             if isinstance(item, Skip):
@@ -217,11 +217,13 @@ class Preparer:
         ]
         return batch
 
-    def _part(self, batch: Batch, position: Position, oldest_day: Mapping[str, int]) -> StreamPart:
+    def _part(
+        self, batch: Batch, position: Position, oldest_days: Callable[[TenantId], Mapping[str, int]]
+    ) -> StreamPart:
         sequence = position.prepared_sequence
         part = StreamPart(
             position,
-            RowSet(self._directory.sensors, oldest_day),
+            RowSet(self._directory.sensors, oldest_days(position.tenant)),
             sequence,
             sequence,
             position.prepared_at_ns,

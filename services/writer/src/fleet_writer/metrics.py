@@ -70,6 +70,13 @@ class WriterMetrics(MetricSet):
             "fleet_writer_partitions_made_total", "Partitions made."
         )
         self.partitions_dropped = self.counter(
-            "fleet_writer_partitions_dropped_total", "Partitions dropped by retention.", ["table"]
+            "fleet_writer_partitions_dropped_total",
+            "Partitions dropped: older than what any tenant keeps.",
+            ["table"],
+        )
+        self.rows_deleted = self.counter(
+            "fleet_writer_rows_deleted_total",
+            "Old rows deleted of tenants that keep them less long than others.",
+            ["table"],
         )
         self.database_up.set(0)

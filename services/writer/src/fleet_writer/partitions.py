@@ -36,6 +36,11 @@ class Partition:
         """The first day behind it."""
         return self.first_day + self.table.partition_days
 
+    def bounds(self) -> tuple[str, str]:
+        """Its first moment and the first behind it, as SQL takes them."""
+        first, end = day_date(self.first_day), day_date(self.end_day)
+        return f"{first}T00:00:00Z", f"{end}T00:00:00Z"
+
     @property
     def name(self) -> str:
         """`interface_samples_p20261124`."""
@@ -113,6 +118,24 @@ class Partitions:
         self._known.update(partition.name for partition in missing)
         return made
 
+    async def existing(
+        self, connection: Connection, retention: Mapping[str, int], current_day: int
+    ) -> list[Partition]:
+        """Those there are; of tables that TimescaleDB divides, those there may be.
+
+        The caller holds the connection's lock.
+        """
+        if self.mode is not ChunkMode.NATIVE:
+            wanted = {
+                partition_for(table, day): None
+                for table in SAMPLE_TABLES
+                for day in range(current_day - retention[table.name], current_day + 1)
+            }
+            return list(wanted)
+        names = await _existing(connection)
+        parsed = (parse_partition(table, name) for table in SAMPLE_TABLES for name in names)
+        return [partition for partition in parsed if partition is not None]
+
     async def drop_expired(
         self, connection: Connection, retention: Mapping[str, int], current_day: int
     ) -> list[Partition]:
@@ -158,10 +181,10 @@ def create_statement(partition: Partition) -> str:
 
 def attach_statement(partition: Partition) -> str:
     """Make it a part of its table."""
-    first, end = day_date(partition.first_day), day_date(partition.end_day)
+    first, end = partition.bounds()
     return (
         f"ALTER TABLE {partition.table.name} ATTACH PARTITION {partition.name} "
-        f"FOR VALUES FROM ('{first}T00:00:00Z') TO ('{end}T00:00:00Z')"
+        f"FOR VALUES FROM ('{first}') TO ('{end}')"
     )
 
 

@@ -9,7 +9,7 @@ There is no other way to recover, so it is used every day.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,8 +28,9 @@ from fleet_writer.directory import DeviceKey, Directory
 from fleet_writer.errors import BrokerAwayError, RefusedRowsError
 from fleet_writer.faults import Isolation, RejectionWindow
 from fleet_writer.metrics import WriterMetrics
-from fleet_writer.partitions import Partitions, retention_days, today
+from fleet_writer.partitions import Partitions
 from fleet_writer.positions import Position, open_position, release, try_own
+from fleet_writer.retention import Retention
 from fleet_writer.rows import SensorKey
 from fleet_writer.settings import WriterSettings
 from fleet_writer.source import Mailbox, Source
@@ -53,6 +54,7 @@ class Surroundings:
     client: RawClient
     js: JetStreamContext
     partitions: Partitions
+    retention: Retention
     metrics: WriterMetrics
     tracing: Tracing
     progress: Progress
@@ -88,7 +90,6 @@ class Session:
             self._directory.tenant_of,
             rejected_payload_bytes=around.settings.writer.rejected_payload_bytes,
         )
-        self._retention: Mapping[str, int] = retention_days(around.settings.retention)
         self._watch = Watch(around.js, around.metrics, around.progress, around.database_well)
 
     async def run(self) -> None:
@@ -205,7 +206,7 @@ class Session:
         while await self._mail_or_stop(stop):
             items = self._take()
             try:
-                batch = await self._preparer.prepare(items, self._oldest_days())
+                batch = await self._preparer.prepare(items, self._around.retention.oldest_days)
             except RefusedRowsError as error:
                 ends = [(item.position.id, item.sequence) for item in items]
                 self._around.isolation.blame(ends, len(items), str(error))
@@ -313,10 +314,6 @@ class Session:
                     },
                 )
         self._around.rejections.add(batch.messages, rejected)
-
-    def _oldest_days(self) -> dict[str, int]:
-        day = today()
-        return {table: day - days for table, days in self._retention.items()}
 
     async def ensure_devices(self, keys: set[DeviceKey]) -> None:
         """See batch.Lookups."""

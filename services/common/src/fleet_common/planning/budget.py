@@ -19,6 +19,8 @@ from fleet_contracts.streams import (
     INVENTORY_BUCKET_MAX_BYTES,
     SHARDS_BUCKET,
     SHARDS_BUCKET_MAX_BYTES,
+    TENANTS_BUCKET,
+    TENANTS_BUCKET_MAX_BYTES,
     StreamStorage,
 )
 
@@ -107,6 +109,7 @@ def bucket_reservations(replicas: int = 1) -> tuple[Reservation, ...]:
             (INVENTORY_BUCKET, INVENTORY_BUCKET_MAX_BYTES),
             (ASSIGNMENTS_BUCKET, ASSIGNMENTS_BUCKET_MAX_BYTES),
             (SHARDS_BUCKET, SHARDS_BUCKET_MAX_BYTES),
+            (TENANTS_BUCKET, TENANTS_BUCKET_MAX_BYTES),
         )
     )
 

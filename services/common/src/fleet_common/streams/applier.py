@@ -36,10 +36,11 @@ from fleet_common.streams.live import (
     look_at,
 )
 from fleet_common.streams.metrics import StreamMetrics
-from fleet_common.streams.records import Records
+from fleet_common.streams.records import Records, TenantRecords
 from fleet_common.streams.room import least_bytes, room, too_small
 from fleet_common.streams.texts import describe, foretell
 from fleet_common.streams.trims import TrimAnnouncer, trim_by_shrinking
+from fleet_common.tenants import TENANTS_STREAM
 from fleet_common.units import format_size
 from fleet_contracts.subjects import TenantId, stream_name
 
@@ -78,12 +79,13 @@ class PlanApplier:
         advice: Advice | None = None,
         records: bool = True,
         each_alone: bool = False,
+        bucket_replicas: int = 1,
     ) -> None:
         """`budget`: what our streams may take, None: all that the account allows.
 
         `records`: the inventory follows the fleets too; else its owner sees to the buckets.
         `each_alone`: what cannot be had for one tenant is told in `Applied.refused` instead
-        of an error that stops the others.
+        of an error that stops the others. `bucket_replicas`: of buckets made here.
         """
         self._client = client
         self._js = js
@@ -91,7 +93,8 @@ class PlanApplier:
         self._metrics = metrics
         self._announcer = announcer or TrimAnnouncer(js, metrics)
         self._advice = advice or Advice()
-        self._records = Records(js) if records else None
+        self._records = Records(js, bucket_replicas) if records else None
+        self._tenants = TenantRecords(client, js, bucket_replicas)
         self._each_alone = each_alone
         self._plans: dict[str, StreamPlan] = {}
         """By stream, what it was declared from last."""
@@ -166,11 +169,16 @@ class PlanApplier:
         if self._records is not None:
             await self._records.declare()
         streams = await list_streams(self._client)
+        if TENANTS_STREAM not in streams:
+            # Before the plan, which leaves it its room.
+            await self._tenants.declare()
+            streams = await list_streams(self._client)
         existing = {name: one for name, one in streams.items() if name.startswith(_PREFIX)}
         wanted = {stream_name(fleet.tenant) for fleet in fleets}
         kept = {stream_name(tenant) for tenant in untouched}
         left = [one for name, one in existing.items() if name not in wanted | kept]
         notes = [note for one in left if (note := await self._shrink_unused(one)) is not None]
+        unrecorded = await self._record_tenants(fleets, streams)
         plans, unplanned = await self._plan_each(fleets, measured, streams)
         self._plans = {name: one for name, one in self._plans.items() if name in wanted}
         # Streams that shrink go first: what they give back is what the others get.
@@ -181,7 +189,17 @@ class PlanApplier:
                 await self._records.record(fleet)
             for one in left:
                 await self._records.forget(TenantId(one.name.removeprefix(_PREFIX)))
-        return Applied(tuple(plans), (*notes, *declared), streams, {**unplanned, **refused})
+        return Applied(
+            tuple(plans), (*notes, *declared), streams, {**unrecorded, **unplanned, **refused}
+        )
+
+    async def _record_tenants(
+        self, fleets: Sequence[RouterFleet], streams: Mapping[str, LiveStream]
+    ) -> dict[TenantId, str]:
+        refused = await self._tenants.record(fleets, streams)
+        if refused and not self._each_alone:
+            raise ConfigurationError(next(iter(refused.values())))
+        return refused
 
     async def _plan_each(
         self,
