@@ -103,6 +103,7 @@ class BrokerSide:
             ),
             records=False,
             each_alone=True,
+            bucket_replicas=settings.bucket_replicas,
         )
         self._watch = StreamWatch(self.js, self._applier, announcer, metrics)
         self._inventory = InventorySync(self.client, self.js, metrics)
