@@ -64,6 +64,7 @@ class _Builder:
         self._add_children(result, node, path)
         if self._defaults and node.get("default") is not None:
             result["default"] = _default(node["default"], result)
+            _say_default(result)
         if "type" not in result:
             raise UnstructuralSchemaError(f"{path}: has no type")
         return result
@@ -88,7 +89,9 @@ class _Builder:
                 if rules:
                     merged["x-kubernetes-validations"] = rules
                 return self.build(merged, path)
-        return ({"description": description} if description else {}) | result
+        result["description"] = f"{description} {result['description']}".strip()
+        _say_default(result)
+        return result
 
     def _add_children(self, result: Json, node: Json, path: str) -> None:
         if "properties" in node:
@@ -125,3 +128,12 @@ def _default(value: object, schema: Json) -> object:
         return value
     children = cast("Json", schema.get("properties", {}))
     return {name: child["default"] for name, child in children.items() if "default" in child}
+
+
+def _say_default(schema: Json) -> None:
+    """`kubectl explain` shows no defaults: the description names them."""
+    value = schema.get("default")
+    if not isinstance(value, bool | int | str):
+        return
+    shown = str(value).lower() if isinstance(value, bool) else str(value)
+    schema["description"] = f"{schema.get('description', '')} Default: {shown}.".strip()

@@ -30,10 +30,9 @@ _WORDS: Final = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"
 
 def duration_schema(bounds: Mapping[str, float]) -> dict[str, Any]:
     """A duration within bounds (`gt`, `ge`, `lt`, `le`, in seconds)."""
-    words = [f"{_WORDS[key]} {format_duration(bound)}" for key, bound in bounds.items()]
-    message = f"must be a duration{_joined(words)}: whole seconds or as in 500ms, 60s, 1h30m, 7d"
+    words = [f"{_WORDS[key]} {_exact(bound)}" for key, bound in bounds.items()]
     rule = _rule(_DURATION_PATTERN, seconds_of("self"), bounds)
-    return _int_or_string(rule, message.replace("above 0ms", "above 0"))
+    return _int_or_string(rule, "duration", words, "whole seconds or as in 500ms, 60s, 1h30m, 7d")
 
 
 def size_schema(bounds: Mapping[str, float]) -> dict[str, Any]:
@@ -41,13 +40,12 @@ def size_schema(bounds: Mapping[str, float]) -> dict[str, Any]:
     words = [
         f"{_WORDS[key]} {format_size(bound).replace('.0 ', ' ')}" for key, bound in bounds.items()
     ]
-    message = f"must be a size{_joined(words)}: whole bytes or as in 64MiB, 128MB, 1Gi"
     rule = _rule(_SIZE_PATTERN, _bytes_of("self"), bounds)
-    return _int_or_string(rule, message)
+    return _int_or_string(rule, "size", words, "whole bytes or as in 64MiB, 128MB, 1Gi")
 
 
-def _joined(words: list[str]) -> str:
-    return f", {' and '.join(words)}" if words else ""
+def _exact(seconds: float) -> str:
+    return format_duration(seconds) if seconds else "0"
 
 
 def _rule(pattern: str, amount: str, bounds: Mapping[str, float]) -> str:
@@ -68,8 +66,13 @@ def _bytes_of(field: str) -> str:
     return f"type({field}) == int ? double({field}) : double({field}.find('^[0-9.]+')) * ({factor})"
 
 
-def _int_or_string(rule: str, message: str) -> dict[str, Any]:
+def _int_or_string(rule: str, what: str, bounds: list[str], examples: str) -> dict[str, Any]:
+    within = f", {' and '.join(bounds)}" if bounds else ""
     return {
+        # `kubectl explain` shows no type for these: the description says what is taken.
+        "description": f"A {what}{within}: {examples}.",
         "x-kubernetes-int-or-string": True,
-        "x-kubernetes-validations": [{"rule": rule, "message": message}],
+        "x-kubernetes-validations": [
+            {"rule": rule, "message": f"must be a {what}{within}: {examples}"}
+        ],
     }

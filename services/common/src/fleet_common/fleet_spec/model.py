@@ -39,17 +39,17 @@ class CadenceSpec(SpecModel):
     """How often each kind is read. A multiple of `interval`; others are rounded up to one."""
 
     interval: Annotated[Seconds, Field(ge=0.2, le=86400)] = 60.0
-    """Seconds between two polls of a device; status comes with each."""
+    """Time between two polls of a device; status comes with each."""
     health: Annotated[Seconds, Field(gt=0, le=86400)] | None = None
-    """Unset: at every poll."""
+    """Time between two readings of voltages, temperatures and fans. Unset: at every poll."""
     interfaces: Annotated[Seconds, Field(gt=0, le=86400)] | None = None
-    """Unset: at every poll."""
+    """Time between two readings of the interfaces' counters. Unset: at every poll."""
     wireless: Annotated[Seconds, Field(gt=0, le=86400)] | None = None
-    """Unset: at every poll."""
+    """Time between two readings of radios and their clients. Unset: at every poll."""
     firmware: Annotated[Seconds, Field(gt=0, le=604800)] = 21600.0
-    """Installed version, channel and RouterBOOT."""
+    """Time between two readings of the installed version, its channel and RouterBOOT."""
     inventory: Annotated[Seconds, Field(gt=0, le=86400)] = 1800.0
-    """What rarely changes is sent again after this time even without a change."""
+    """Time after which what rarely changes is sent again even without a change."""
 
 
 class EventsSpec(SpecModel):
@@ -58,13 +58,13 @@ class EventsSpec(SpecModel):
     replay_window: Annotated[Seconds, Field(ge=300, le=31 * 86400)] = 6 * 3600.0
     """How far back a reader should be able to go; the planner may have to shorten it."""
     max_bytes: Annotated[Bytes, Field(ge=1024 * 1024)] | None = None
-    """Upper bound of the stream; unset: what the planner finds."""
+    """Upper bound of the stream. Unset: what the wanted window needs, within the budget."""
     storage: StreamStorage = Field(
         default=StreamStorage.FILE, json_schema_extra=rules(Rule("self == oldSelf", _STORAGE_STAYS))
     )
-    """file or memory. Fixed once the fleet exists."""
+    """Where the broker keeps the events. Fixed once the fleet exists."""
     replicas: Literal[1, 3, 5] = 1
-    """Copies in a NATS cluster."""
+    """Copies of the stream in a NATS cluster of at least as many servers."""
 
 
 class ShardsSpec(SpecModel):
@@ -75,13 +75,13 @@ class ShardsSpec(SpecModel):
     )
 
     min: int = Field(default=1, ge=0, le=100)
-    """At least this many."""
+    """At least this many pollers."""
     max: int = Field(default=20, ge=1, le=100)
-    """At most this many."""
+    """At most this many pollers."""
     devices_per_shard: int = Field(default=1000, ge=1, le=MAX_DEVICES)
-    """One more shard for each so many devices."""
+    """One more poller for each so many devices."""
     replicas: int | None = Field(default=None, ge=0, le=100)
-    """A fixed number instead; what `kubectl scale` sets."""
+    """A fixed number of pollers instead; what `kubectl scale` sets."""
 
     @model_validator(mode="after")
     def _min_is_not_above_max(self) -> Self:
@@ -173,18 +173,20 @@ class RouterFleetSpec(SpecModel):
     cadence: CadenceSpec = CadenceSpec()
     """How often each kind is read."""
     events: EventsSpec = EventsSpec()
-    """The stream."""
+    """The stream that the fleet's events are kept on: how far back, how large, where."""
     shards: ShardsSpec = ShardsSpec()
-    """The pollers."""
+    """How many pollers share the fleet."""
     database: DatabaseSpec = DatabaseSpec()
-    """The tenant's rows."""
+    """What the database keeps of this fleet."""
     suspend: bool = False
-    """Stop polling the whole fleet."""
+    """Stop polling the whole fleet; its stream and its pollers stay."""
     deletion_policy: DeletionPolicy = DeletionPolicy.RETAIN
     """What becomes of the stream when the RouterFleet is deleted. Retain: it stays, and the same
     name takes it up again. Delete: it goes too. Rows in the database always stay."""
     devices: list[DeviceSpec] = Field(default_factory=list[DeviceSpec], max_length=MAX_DEVICES)
-    """The routers."""
+    """The routers, each with a name of its own. More than some thousands are listed in ConfigMaps
+    (devicesFrom) or applied with `kubectl apply --server-side`: without it kubectl keeps the whole
+    document in an annotation, which holds 256 KiB."""
     devices_from: list[DevicesFrom] = Field(default_factory=list[DevicesFrom], max_length=100)
     """More routers, listed in ConfigMaps; all together at most 10,000. A name that was listed
     before is left out and named in the condition InventoryValid."""
