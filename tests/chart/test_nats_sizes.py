@@ -37,7 +37,8 @@ def container(chart: Rendered) -> dict[str, Any]:
 
 def volume_bytes(chart: Rendered) -> int:
     claims = chart.one("StatefulSet", "rf-routerfleet-nats")["spec"]["volumeClaimTemplates"]
-    return int(claims[0]["spec"]["resources"]["requests"]["storage"])
+    size = str(claims[0]["spec"]["resources"]["requests"]["storage"])
+    return int(size.removesuffix("Gi")) * 1024 * _MIB
 
 
 def limits(chart: Rendered) -> list[tuple[int, int]]:

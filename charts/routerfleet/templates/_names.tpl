@@ -41,3 +41,20 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- $factor := get (dict "" 1 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776) (regexFind "[A-Za-z]*$" $text) -}}
 {{- mul $number (int64 $factor) -}}
 {{- end -}}
+
+{{/*
+The size of a StatefulSet's volumes: dict "root" . "name" … "size" …. A StatefulSet's claims
+cannot be changed, so one that is there keeps its size, and one that is too small is said so.
+*/}}
+{{- define "routerfleet.claimSize" -}}
+{{- $size := toString .size -}}
+{{- $there := lookup "apps/v1" "StatefulSet" .root.Release.Namespace .name -}}
+{{- range (dig "spec" "volumeClaimTemplates" list (default dict $there)) -}}
+{{- $own := .spec.resources.requests.storage -}}
+{{- if lt (int64 (include "routerfleet.bytes" $own)) (int64 (include "routerfleet.bytes" $size)) -}}
+{{- fail (printf "%s: the volume is to have %s and has %s, which no upgrade can change. Enlarge it first: README.md of the chart, 'Larger volumes'" $.name $size $own) -}}
+{{- end -}}
+{{- $size = $own -}}
+{{- end -}}
+{{- $size -}}
+{{- end -}}

@@ -51,12 +51,12 @@ fleet_common.planning reckon; files/sizes.yaml has their figures.
 {{- $account := addf $file $figures.bucketBytes -}}
 {{- /* What is not a stream's: consumers' states. */ -}}
 {{- $serverFile := addf $account (mulf 8 $mebibyte) -}}
-{{- $disk := mulf (ceil (divf (mulf $serverFile $figures.diskOverhead) $mebibyte)) $mebibyte }}
+{{- $disk := ceil (divf (mulf $serverFile $figures.diskOverhead) $mebibyte 1024.0) }}
 memoryLimit: {{ int64 $limit | quote }}
 goMemoryLimit: {{ int64 $goLimit | quote }}
 accountFile: {{ int64 (mulf $account .Values.nats.replicas) | quote }}
 accountMemory: {{ int64 (mulf $memory .Values.nats.replicas) | quote }}
 serverFile: {{ int64 $serverFile | quote }}
 serverMemory: {{ int64 $memory | quote }}
-disk: {{ int64 $disk | quote }}
+disk: {{ printf "%dGi" (int64 $disk) | quote }}
 {{- end -}}
