@@ -52,7 +52,7 @@ generate: setup ## Make the generated files anew
 	@$(BIN)/python tools/generate.py
 
 verify-generated: generate ## Fail when a committed generated file differs
-	@git diff --exit-code --stat -- proto/src/fleet_contracts/gen docs/settings.md docs/metrics.md charts/routerfleet
+	@git diff --exit-code --stat -- proto/src/fleet_contracts/gen docs/settings.md docs/metrics.md docs/routerfleet.md charts/routerfleet
 
 bench: setup ## Measure the figures, print a table, write .bench/results.json (ONLY=poller for a part)
 	@PYTHONPATH=tests $(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(ARGS)

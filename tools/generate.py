@@ -10,6 +10,7 @@ import chart_values
 import crd_file
 import metrics_docs
 import rbac_file
+import routerfleet_docs
 import settings_docs
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,6 +30,7 @@ def main() -> None:
     settings_docs.write()
     metrics_docs.write()
     crd_file.write()
+    routerfleet_docs.write()
     rbac_file.write()
     chart_figures.write()
     chart_values.write()

@@ -120,6 +120,11 @@ def definition() -> Json:
     }
 
 
+def columns() -> tuple[Json, ...]:
+    """What `kubectl get` shows; those with a priority only with `-o wide`."""
+    return _COLUMNS
+
+
 def resource_schema() -> Json:
     """The schema of a RouterFleet with its status."""
     schema = structural_schema(RouterFleet)

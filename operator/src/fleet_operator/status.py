@@ -89,8 +89,11 @@ class Condition(StatusModel):
     """One condition, with reason and figures."""
 
     type: str = Field(max_length=316, min_length=1)
-    """Ready, StreamSized, ReplayWindowReduced, ShardsReady, InventoryValid, CredentialsValid or
-    TenantConflict."""
+    """Ready: the fleet is polled and its stream is as planned. StreamSized: the live stream has the
+    planned limits. ReplayWindowReduced: it reaches back less than wanted. ShardsReady: all wanted
+    pollers poll. InventoryValid: every listed device can be read. CredentialsValid: every Secret
+    referred to is there with its keys. TenantConflict: an older RouterFleet of the same name, in
+    another namespace, keeps the tenant."""
     status: Literal["True", "False", "Unknown"]
     """True, False or Unknown."""
     observed_generation: int | None = Field(default=None, ge=0)
@@ -160,7 +163,8 @@ class FleetStatus(StatusModel):
     observed_generation: int | None = Field(default=None, ge=0)
     """The metadata.generation that was acted on last."""
     conditions: tuple[Condition, ...] = ()
-    """What is well and what is not, with reasons."""
+    """What is well and what is not, with reasons; healthy when all are True but
+    ReplayWindowReduced and TenantConflict."""
     devices: DevicesStatus | None = None
     """Routers."""
     stream: StreamStatus | None = None

@@ -122,7 +122,7 @@ class DatabaseSpec(SpecModel):
     """What the database keeps of this tenant."""
 
     retention_days: RetentionSpec = RetentionSpec()
-    """Days by kind of row."""
+    """Days that rows are kept, by kind of row. Unset: what the writer's own settings say."""
 
 
 class ConfigMapReference(SpecModel):
