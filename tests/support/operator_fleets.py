@@ -55,3 +55,20 @@ def config_map(
 def secret(name: str, *keys: str, namespace: str = "one", version: int = 1) -> Document:
     """A Secret with these keys."""
     return config_map(name, dict.fromkeys(keys, "eA=="), namespace=namespace, version=version)
+
+
+def routers_secret(name: str = "routers") -> Document:
+    """The Secret that `fleet_document` names, for kubectl apply."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name},
+        "stringData": {"username": "admin", "password": "secret"},
+    }
+
+
+def applicable(name: str, **spec: object) -> Document:
+    """A RouterFleet without pods, for kubectl apply; other fields of the spec as in YAML."""
+    document = fleet_document(name, spec={"shards": {"replicas": 0}, **spec})
+    document["metadata"] = {"name": name}
+    return document
