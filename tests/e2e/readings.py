@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 from nats.js import JetStreamContext
-from nats.js.errors import NotFoundError
+from nats.js.errors import NoKeysError, NotFoundError
 
 from e2e.commands import wait_until
 from e2e.site import Broker, Site
@@ -128,11 +128,13 @@ def set_stream_limit(broker: Broker, tenant: str, max_bytes: int) -> None:
 
 
 def bucket_keys(broker: Broker, bucket: str, tenant: str) -> list[str]:
-    """The keys of a tenant in a KV bucket."""
+    """The keys of a tenant in a KV bucket; what was deleted is none."""
 
     async def read(js: JetStreamContext) -> list[str]:
-        info = await js.stream_info(f"KV_{bucket}", subjects_filter=f"$KV.{bucket}.{tenant}.>")
-        return sorted(info.state.subjects or {})
+        try:
+            return await (await js.key_value(bucket)).keys(filters=[f"{tenant}.>"])
+        except NoKeysError:
+            return []
 
     return on_broker(broker, read)
 
