@@ -132,7 +132,7 @@ def bucket_keys(broker: Broker, bucket: str, tenant: str) -> list[str]:
 
     async def read(js: JetStreamContext) -> list[str]:
         try:
-            return await (await js.key_value(bucket)).keys(filters=[f"{tenant}.>"])
+            return await (await js.key_value(bucket)).keys([f"{tenant}.>"])  # pyright: ignore[reportUnknownMemberType] - nats-py's untyped **kwargs
         except NoKeysError:
             return []
 

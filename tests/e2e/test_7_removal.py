@@ -8,6 +8,8 @@ from e2e.site import FLEETS, RELEASE, Site
 
 _KINDS = "statefulsets,services,configmaps,secrets,poddisruptionbudgets,pods"
 
+_BUCKETS = ("fleet-inventory", "fleet-assignments", "fleet-tenants")
+
 
 @pytest.mark.timeout(300)
 def test_deleted_fleets_leave_only_a_retained_stream(site: Site) -> None:
@@ -32,7 +34,7 @@ def test_deleted_fleets_leave_only_a_retained_stream(site: Site) -> None:
         )
     with site.broker() as broker:
         limits = {tenant: readings.stream_limit(broker, tenant) for tenant in FLEETS}
-        for bucket in ("fleet-inventory", "fleet-assignments"):
+        for bucket in _BUCKETS:
             keys = {tenant: readings.bucket_keys(broker, bucket, tenant) for tenant in FLEETS}
             assert keys == {tenant: [] for tenant in FLEETS}, bucket
     assert limits["south"] is None, "deletionPolicy Delete"
