@@ -159,7 +159,8 @@ class RouterFleetSpec(SpecModel):
         json_schema_extra=rules(
             Rule(
                 f"[{seconds_of('self.events.replayWindow')}].all(window, "
-                f"[{seconds_of('self.cadence.interval')}].all(interval, window >= interval))",
+                f"[{seconds_of('self.cadence.interval', weeks=False)}].all(interval, "
+                "window >= interval))",
                 _WINDOW_BELOW_INTERVAL,
                 ".events.replayWindow",
             )
