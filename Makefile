@@ -33,6 +33,9 @@ IMAGE_LOAD ?= kind load docker-image
 PYTHON_IMAGE ?= python:3.13-slim
 NATS_IMAGE ?= nats:2
 POSTGRES_IMAGE ?= postgres:15
+images: setup ## Build all images and load them into a cluster (IMAGE_BUILD, IMAGE_LOAD, PYTHON_IMAGE)
+	@$(BIN)/python tools/images.py --build="$(IMAGE_BUILD)" --load="$(IMAGE_LOAD)" --python-image="$(PYTHON_IMAGE)" $(ARGS)
+
 e2e: setup ## The whole system on the cluster of KUBECONFIG: images, helm install, failures, figures
 	@$(BIN)/python -m pytest -xvs -p no:cacheprovider -o timeout=240 -o timeout_func_only=true --session-timeout=1500 tests/e2e \
 	  --image-build="$(IMAGE_BUILD)" --image-load="$(IMAGE_LOAD)" --python-image="$(PYTHON_IMAGE)" \
@@ -72,4 +75,4 @@ clean: ## Remove the environment, caches and the demo's data
 	@rm -rf $(VENV) .demo .bench .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test test-chart test-cluster e2e lint typecheck generate verify-generated bench chaos pictures lock clean
+.PHONY: help setup demo test test-chart test-cluster images e2e lint typecheck generate verify-generated bench chaos pictures lock clean
