@@ -209,6 +209,8 @@ async def test_the_newest_message_of_each_subject_is_read_without_a_consumer(
     }
     assert {message.payload for message in found} == {b"1"}
     assert all(600 < message.sequence <= 1200 for message in found)
+    few = last_messages(nats_client, "FLEET_acme", "fleet.acme.*.firmware", limit=300)
+    assert len({message.subject async for message in few}) == 300
 
 
 async def test_the_newest_message_of_one_subject_or_none(

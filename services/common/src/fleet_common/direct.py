@@ -33,15 +33,22 @@ class StoredMessage:
 
 
 async def last_messages(
-    client: Client, stream: str, subject_filter: str, *, timeout_seconds: float = 5.0
+    client: Client,
+    stream: str,
+    subject_filter: str,
+    *,
+    timeout_seconds: float = 5.0,
+    limit: int | None = None,
 ) -> AsyncIterator[StoredMessage]:
     """The newest message of every subject under the filter, each subject once, in chunks.
 
-    `timeout_seconds` bounds each request. Raises TransientError when the broker or the
-    stream does not answer; what was given before stays valid.
+    `limit`: of so many of the subjects, whichever. `timeout_seconds` bounds each request.
+    Raises TransientError when the broker or the stream does not answer; what was given before
+    stays valid.
     """
     try:
         subjects = await _subjects(client, stream, subject_filter, timeout_seconds)
+        subjects = subjects[:limit]
         for start in range(0, len(subjects), _CHUNK):
             chunk = subjects[start : start + _CHUNK]
             for message in await _read_last(client, stream, chunk, timeout_seconds):

@@ -47,13 +47,10 @@ async def measure_kinds(
 async def _measure_tenant(client: Client, tenant: TenantId) -> Mapping[Kind, float]:
     sizes: dict[Kind, float] = {}
     for kind in Kind:
-        seen: list[int] = []
-        async for message in last_messages(
-            client, stream_name(tenant), kind_subjects(tenant, kind)
-        ):
-            seen.append(stored_bytes(message))
-            if len(seen) == SAMPLES_PER_KIND:
-                break
+        newest = last_messages(
+            client, stream_name(tenant), kind_subjects(tenant, kind), limit=SAMPLES_PER_KIND
+        )
+        seen = [stored_bytes(message) async for message in newest]
         if seen:
             sizes[kind] = sum(seen) / len(seen)
     return sizes
