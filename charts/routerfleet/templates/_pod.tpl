@@ -90,11 +90,16 @@ readinessProbe:
   timeoutSeconds: 5
 {{- end -}}
 
+{{/* A value as text; Helm has whole numbers as floats and would write 8388608 as 8.388608e+06. */}}
+{{- define "routerfleet.scalar" -}}
+{{- if and (kindIs "float64" .) (eq (floor .) .) }}{{ int64 . }}{{ else }}{{ toString . }}{{ end -}}
+{{- end -}}
+
 {{/* A map of plain variables as a list, in the order of their names. */}}
 {{- define "routerfleet.plainEnv" -}}
 {{- range $name, $value := . }}
 - name: {{ $name }}
-  value: {{ $value | toString | quote }}
+  value: {{ include "routerfleet.scalar" $value | quote }}
 {{- end }}
 {{- end -}}
 

@@ -3,10 +3,10 @@
 {{- $pod := fromYaml (include "routerfleet.podValues" (dict "root" . "pod" .Values.poller.pod)) -}}
 {{- $env := dict -}}
 {{- with .Values.tracing.endpoint -}}
-{{- $env = dict "FLEET_TRACING__ENDPOINT" . "FLEET_TRACING__SAMPLE_RATIO" (toString $.Values.tracing.sampleRatio) -}}
+{{- $env = dict "FLEET_TRACING__ENDPOINT" . "FLEET_TRACING__SAMPLE_RATIO" (include "routerfleet.scalar" $.Values.tracing.sampleRatio) -}}
 {{- end -}}
 {{- range $name, $value := .Values.poller.env -}}
-{{- $_ := set $env $name (toString $value) -}}
+{{- $_ := set $env $name (include "routerfleet.scalar" $value) -}}
 {{- end -}}
 {{- $annotations := deepCopy (default dict $pod.annotations) -}}
 {{- if not .Values.monitoring.annotations -}}
