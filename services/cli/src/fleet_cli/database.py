@@ -286,6 +286,22 @@ async def server_version(url: str) -> str:
         return await model.server_version()
 
 
+async def is_shutting_down(url: str) -> bool:
+    """Whether a server is there that takes no connection because it is shutting down.
+
+    One that is starting, away or merely silent is not. The text is PostgreSQL's own; both
+    states have SQLSTATE 57P03. The runner's servers speak English (`LC_ALL=C`).
+    """
+    try:
+        async with read_model(url):
+            return False
+    except TransientError as error:
+        refused = error.__cause__
+        return isinstance(refused, asyncpg.CannotConnectNowError) and "shutting down" in str(
+            refused
+        )
+
+
 @contextlib.contextmanager
 def _as_transient() -> Generator[None]:
     try:

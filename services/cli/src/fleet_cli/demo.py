@@ -26,6 +26,7 @@ from fleet_cli.foundation import Foundation, lay_foundation
 from fleet_cli.metrics import RunnerMetrics
 from fleet_cli.options import DemoOptions
 from fleet_cli.ports import LOOPBACK
+from fleet_cli.postgres_watch import PostgresWatch
 from fleet_cli.restarts import RestartPolicy
 from fleet_cli.services import reader_specs
 from fleet_cli.shards import Shards
@@ -139,6 +140,12 @@ class Demo:
             asyncio.create_task(sse.run(), name="event stream"),
             asyncio.create_task(self._serve_metrics(foundation, metrics), name="metrics"),
             asyncio.create_task(shards.follow(lambda: self._fleets), name="shards"),
+            asyncio.create_task(
+                PostgresWatch(
+                    self._supervisor, foundation.wiring.postgres.url, self._console.warn
+                ).run(),
+                name="postgres watch",
+            ),
         ]
         if not self._options.simulated:
             background.append(
