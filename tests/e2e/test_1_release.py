@@ -1,33 +1,16 @@
 """The images and the release."""
 
 from e2e.commands import get_all, kubectl, run
+from e2e.image_check import check_image
 from e2e.images import services
 from e2e.site import RELEASE, Site
 
-_MAX_MEGABYTES_OVER_BASE = 90.0
 _RUNNING = ("operator", "writer", "firmware", "gateway", "simulator")
 
 
 def test_an_image_adds_at_most_90_mb_and_holds_no_build_tools(site: Site) -> None:
-    """The Dockerfile adds one folder and a passwd entry to its base."""
-    script = (
-        "import pathlib, shutil, sys, os; "
-        "print(sum(f.lstat().st_size for f in pathlib.Path('/opt/routerfleet').rglob('*'))); "
-        "print(*[t for t in ('gcc', 'cc', 'make', 'git') if shutil.which(t)], "
-        "*[p.name for p in pathlib.Path('/opt/routerfleet').glob('lib/*/site-packages/pip')]); "
-        "print(os.getuid(), *sys.version_info[:2])"
-    )
     for component in _RUNNING:
-        said = kubectl(
-            "-n", site.options.system, "exec", f"deploy/{RELEASE}-{component}", "--",
-            "python", "-c", script,
-        )  # fmt: skip
-        size, tools, identity = said.split("\n")[:3]
-        megabytes = int(size) / 1e6
-        site.note(f"image_{component}_mb_over_base", megabytes)
-        assert megabytes <= _MAX_MEGABYTES_OVER_BASE
-        assert not tools.strip(), f"{component} holds {tools}"
-        assert identity == "10001 3 13"
+        check_image(site, component, site.options.system, f"deploy/{RELEASE}-{component}")
 
 
 def test_all_services_have_an_image_of_skaffold_yaml() -> None:

@@ -8,10 +8,12 @@ from e2e import readings
 from e2e.commands import get_all, kubectl, wait_until
 from e2e.expectations import planned_limits, wait_for_condition
 from e2e.forward import forwarded
+from e2e.image_check import check_image
 from e2e.site import DEVICE_MAP, FIRST_DEVICES, FLEETS, RELEASE, Site
 
 _FIRST_ROW_SECONDS = 15.0
 _READY_SECONDS = 90.0
+_RESTING_PASSES = 15
 
 
 def test_the_first_row_comes_within_15_seconds(site: Site) -> None:
@@ -48,8 +50,8 @@ def test_all_three_become_ready(site: Site) -> None:
             seconds=60,
             what=f"{tenant}: all devices up in the status",
         )
-    said = kubectl("get", "routerfleets", "-A")
-    print(said)  # noqa: T201 - shown with the figures
+    said = kubectl("-n", site.options.site_a, "get", "routerfleets")
+    print(f"\n{said}")  # noqa: T201 - shown with the figures
     for column in ("DEVICES", "UP", "SHARDS", "STREAM", "WINDOW", "READY", "AGE"):
         assert column in said.splitlines()[0]
 
@@ -90,6 +92,10 @@ def test_everything_balances(site: Site) -> None:
     assert {one.removeprefix("FLEET_") for one in found["streams"]} == set(FLEETS)
 
 
+def test_a_shards_image_is_like_the_others(site: Site) -> None:
+    check_image(site, "poller", site.namespace_of("south"), "pod/south-shard-0")
+
+
 @pytest.mark.timeout(180)
 def test_an_unchanged_fleet_is_not_written(site: Site) -> None:
     """Neither its objects nor its inventory; a status only when its figures moved."""
@@ -118,10 +124,10 @@ def test_an_unchanged_fleet_is_not_written(site: Site) -> None:
     passes = _passes(site)
     wait_until(
         lambda: _passes(site),
-        lambda count: count >= passes + 2,
+        lambda count: count >= passes + _RESTING_PASSES,
         seconds=150,
         every_seconds=3,
-        what="two more reconciles",
+        what="more reconciles",
     )
     site.note("unchanged_fleet_reconciles", _passes(site) - passes)
     assert versions() == before
