@@ -97,10 +97,11 @@ async def run(runtime: Runtime, settings: OperatorSettings, metrics: OperatorMet
         metrics=metrics,
     )
     controller = Controller(parts, wake, progress)
-    watching = runtime.spawn(Watching(store, section.namespace_list).run(runtime.stop), "watches")
+    watches = Watching(store, section.namespace_list, metrics)
+    watching = runtime.spawn(watches.run(runtime.stop), "watches")
     work = [
         runtime.spawn(broker.connect(), "broker"),
-        runtime.spawn(relisting.run(), "resync"),
+        runtime.spawn(relisting.run(watches.deaf), "resync"),
         runtime.spawn(assigning.run(), "assigning"),
         runtime.spawn(up.run(), "devices up"),
         runtime.spawn(announcer.run(), "events"),

@@ -19,10 +19,10 @@ from fleet_operator.announcing import Announcer
 from fleet_operator.assigning import Assigning
 from fleet_operator.broker_side import BrokerSide
 from fleet_operator.fleets import Known
-from fleet_operator.kinds import FINALIZER, STATEFUL_SET, ObjectKey, part
+from fleet_operator.kinds import FINALIZER, ROUTER_FLEET, STATEFUL_SET, Document, ObjectKey, part
 from fleet_operator.kube import Kube
 from fleet_operator.metrics import OperatorMetrics
-from fleet_operator.store import Store
+from fleet_operator.store import Store, trimmed
 from fleet_operator.workloads import Owner, object_name
 
 _log = logging.getLogger(__name__)
@@ -68,10 +68,14 @@ class Cleanup:
             return 0
         return 0 if self._released(known) else kept
 
+    def live_replicas(self, known: Known) -> int | None:
+        """What its StatefulSet asks for; None when there is none."""
+        live = self._live(known)
+        return None if live is None else part(live, "spec").get("replicas", 1)
+
     def may_remove(self, known: Known) -> bool:
         """Whether nothing of it polls any more, so that records and stream may go."""
-        name = ObjectKey(STATEFUL_SET, known.owner.namespace, object_name(known.owner.name))
-        live = self._store.get(name)
+        live = self._live(known)
         if live is None:
             return True
         asked: int = part(live, "spec").get("replicas", 1)
@@ -132,12 +136,17 @@ class Cleanup:
                 "resourceVersion": known.body["metadata"]["resourceVersion"],
             }
         }
-        await self._kube.merge(known.key, patch)
+        after = await self._kube.merge(known.key, patch)
+        self._store.put(ROUTER_FLEET, trimmed(ROUTER_FLEET, after))
         self._metrics.writes.labels("RouterFleet", "finalizer").inc()
         _log.info(
             "finalizer removed",
             extra={"namespace": known.owner.namespace, "tenant": known.owner.name},
         )
+
+    def _live(self, known: Known) -> Document | None:
+        name = object_name(known.owner.name)
+        return self._store.get(ObjectKey(STATEFUL_SET, known.owner.namespace, name))
 
     def _released(self, known: Known) -> bool:
         found = self._assigning.found(known.tenant)

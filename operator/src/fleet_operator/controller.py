@@ -29,7 +29,7 @@ from fleet_operator.reporting import Reporter
 from fleet_operator.shards import ShardCount, Shards
 from fleet_operator.store import Store, trimmed
 from fleet_operator.wake import Wake
-from fleet_operator.workloads import workloads
+from fleet_operator.workloads import Wanted, workloads
 
 _log = logging.getLogger(__name__)
 
@@ -66,6 +66,7 @@ class Controller:
         self._last: tuple[Known, ...] = ()
         self._records: tuple[tuple[object, ...], dict[str, bytes]] = ((), {})
         self._trouble: dict[str, str] = {}
+        self._made: dict[str, tuple[RouterFleet, int, int, tuple[Wanted, ...]]] = {}
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -124,11 +125,22 @@ class Controller:
         shards = parts.shards.count(known, parts.assigning)
         if known.fleet is None:
             return shards, []
-        wanted = workloads(known.owner, known.fleet, parts.pods, shards.replicas, shards.extra)
+        wanted = self._wanted(known, known.fleet, shards.replicas, shards.extra)
         outcome = await parts.objects.bring(known.owner, wanted)
         for reason, message in outcome.notes:
             parts.announcer.say(known.owner, reason, message)
         return shards, list(outcome.refused)
+
+    def _wanted(
+        self, known: Known, fleet: RouterFleet, replicas: int, extra: int
+    ) -> tuple[Wanted, ...]:
+        """The fleet's objects, made anew only when something of them changed."""
+        made = self._made.get(known.owner.uid)
+        if made is not None and made[0] is fleet and made[1:3] == (replicas, extra):
+            return made[3]
+        wanted = workloads(known.owner, fleet, self._parts.pods, replicas, extra)
+        self._made[known.owner.uid] = (fleet, replicas, extra, wanted)
+        return wanted
 
     async def _delete(self, known: Known) -> None:
         if not known.holds_finalizer:
@@ -137,8 +149,11 @@ class Controller:
         if known.rival is None and known.fleet is not None:
             shards = parts.shards.count(known, parts.assigning)
             replicas = parts.cleanup.replicas(known, shards.replicas)
-            wanted = workloads(known.owner, known.fleet, parts.pods, replicas, 0)
-            await parts.objects.bring(known.owner, wanted)
+            # Nothing is made any more: what is there is brought to rest.
+            if parts.cleanup.live_replicas(known) not in {None, replicas}:
+                await parts.objects.bring(
+                    known.owner, self._wanted(known, known.fleet, replicas, 0)
+                )
         await parts.cleanup.advance(known)
 
     # --- what is asked of others -----------------------------------------------------
@@ -204,7 +219,9 @@ class Controller:
             self._parts.objects.forget(known)
             self._parts.announcer.forget(known)
             self._parts.shards.forget(known.uid)
+            self._parts.reporter.forget(known.uid)
             self._trouble.pop(known.uid, None)
+            self._made.pop(known.uid, None)
         self._parts.cleanup.note(everyone)
 
     def _tell(self, mine: Iterable[Known], tenant: TenantId | None, line: str) -> None:

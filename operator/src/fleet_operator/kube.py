@@ -10,6 +10,7 @@ from lightkube import ApiError, AsyncClient
 from lightkube.core.exceptions import ConfigError
 from lightkube.generic_resource import (
     create_namespaced_resource,  # pyright: ignore[reportUnknownVariableType] - lightkube leaves one argument untyped
+    get_generic_resource,  # pyright: ignore[reportUnknownVariableType] - and this one both
 )
 from lightkube.types import PatchType
 
@@ -152,7 +153,10 @@ class Kube:
     def _class(self, kind: ObjectKind) -> Any:  # noqa: ANN401 - lightkube's dynamic classes
         known = self._classes.get(kind)
         if known is None:
-            known = create_namespaced_resource(kind.group, kind.version, kind.kind, kind.plural)
+            # lightkube keeps one class a kind for the whole process.
+            known = get_generic_resource(kind.api_version, kind.kind) or create_namespaced_resource(
+                kind.group, kind.version, kind.kind, kind.plural
+            )
             self._classes[kind] = known
         return known
 

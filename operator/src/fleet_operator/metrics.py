@@ -37,6 +37,10 @@ class OperatorMetrics(StreamMetrics):
             "fleet_operator_missed_changes_total",
             "Changes that a full list found before any watch told of them",
         )
+        self.watch_restarts = self.counter(
+            "fleet_operator_watch_restarts_total",
+            "Times that watching began anew since it had ended or told nothing any more",
+        )
         self.failures = self.counter(
             "fleet_operator_failures_total",
             "Things that did not work and are tried again, by party: kubernetes, broker",

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-import time
+from collections.abc import Callable
 from typing import Final
 
 from fleet_common.errors import TransientError
@@ -21,6 +21,8 @@ from fleet_operator.store import Store, trimmed
 _log = logging.getLogger(__name__)
 
 _RETRY_SECONDS: Final = 2.0
+_DEAF_ROUNDS: Final = 3
+"""One list may be ahead of a watch by moments; so many in a row say that nobody listens."""
 _EVERYTHING: Final = frozenset({ROUTER_FLEET, CONFIG_MAP, SECRET})
 """Kinds of which objects without our labels matter."""
 
@@ -31,6 +33,7 @@ class Relisting:
     def __init__(
         self, kube: Kube, store: Store, metrics: OperatorMetrics, resync_seconds: float
     ) -> None:
+        self._rounds_with_news = 0
         self._kube = kube
         self._store = store
         self._metrics = metrics
@@ -41,19 +44,21 @@ class Relisting:
         """Wait until the API server gave everything; says what it waits for."""
         while True:
             if await self._round(count=False):
+                self._rounds_with_news = 0
                 return
             await asyncio.sleep(_RETRY_SECONDS)
 
-    async def run(self) -> None:
-        """Until cancelled."""
+    async def run(self, deaf: Callable[[], None]) -> None:
+        """Until cancelled. `deaf` is called when list after list finds what no watch told."""
         while True:
-            began = time.monotonic()
             await asyncio.sleep(self._resync_seconds)
-            if not await self._round(count=True):
-                _log.debug("resync incomplete", extra={"seconds": time.monotonic() - began})
+            await self._round(count=True)
+            if self._rounds_with_news >= _DEAF_ROUNDS:
+                self._rounds_with_news = 0
+                deaf()
 
     async def _round(self, *, count: bool) -> bool:
-        complete = True
+        complete, found = True, 0
         for kind in WATCHED:
             labels = None if kind in _EVERYTHING else {TENANT_LABEL: None}
             try:
@@ -65,9 +70,11 @@ class Relisting:
             self._trouble.pop(kind, None)
             documents = [trimmed(kind, one) for one in listing.documents]
             news = self._store.replace(kind, documents, listing.version)
+            found += news
             if count and news:
                 self._metrics.missed.inc(news)
                 _log.info("a full list had news", extra={"kind": kind.kind, "objects": news})
+        self._rounds_with_news = self._rounds_with_news + 1 if found else 0
         return complete
 
     def _note(self, kind: ObjectKind, reason: str) -> None:

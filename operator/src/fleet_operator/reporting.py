@@ -13,7 +13,7 @@ from fleet_operator.broker_side import BrokerSide
 from fleet_operator.conditions import stream_status
 from fleet_operator.devices_up import DevicesUp
 from fleet_operator.fleets import Fleets, Known
-from fleet_operator.kinds import ROUTER_FLEET
+from fleet_operator.kinds import ROUTER_FLEET, Document, part
 from fleet_operator.kube import Kube
 from fleet_operator.metrics import OperatorMetrics
 from fleet_operator.resolve import secret_problems
@@ -34,6 +34,7 @@ from fleet_operator.store import Store, trimmed
 from fleet_operator.verdicts import Situation, conflict_verdicts, verdicts
 from fleet_operator.workloads import selector
 
+_FIRST_FIGURES_SECONDS: Final = 5.0
 _STATES: Final = ("ready", "not_ready", "conflict", "deleting")
 
 
@@ -65,10 +66,16 @@ class Reporter:
         self._metrics = sources.metrics
         self._figures_seconds = figures_seconds
         self._figures_at: dict[str, float] = {}
+        self._said: dict[str, tuple[Situation, Document, bool]] = {}
 
     async def report(self, known: Known, shards: ShardCount | None, refused: list[str]) -> bool:
         """One fleet's status; True when the fleet is ready. Raises KubeError."""
-        found = self._findings(known, shards, refused)
+        situation = self._situation(known, shards, refused)
+        figures = self._figures_due(known)
+        said = self._said.get(known.owner.uid)
+        if not figures and said is not None and said[0] == situation and said[1] is known.body:
+            return said[2]
+        found = self._findings(known, situation, shards, figures=figures)
         old = known.body.get("status")
         document = merge_status(old, found, datetime.now(UTC))
         ready = any(
@@ -80,20 +87,24 @@ class Reporter:
             after = await self._kube.merge_status(known.key, _patch(old, document))
             self._store.put(ROUTER_FLEET, trimmed(ROUTER_FLEET, after))
             self._metrics.writes.labels("RouterFleet", "status").inc()
+        self._said[known.owner.uid] = (situation, known.body, ready)
         return ready
+
+    def forget(self, uid: str) -> None:
+        """The fleet has gone."""
+        self._said.pop(uid, None)
+        self._figures_at.pop(uid, None)
 
     def count(self, states: dict[str, int]) -> None:
         """Fleets by state."""
         for state in _STATES:
             self._metrics.fleets.labels(state).set(states.get(state, 0))
 
-    def _findings(self, known: Known, shards: ShardCount | None, refused: list[str]) -> Findings:
-        if known.rival is not None:
-            return Findings(known.generation, conflict_verdicts(known.rival))
+    def _situation(self, known: Known, shards: ShardCount | None, refused: list[str]) -> Situation:
         tenant = known.tenant
         state = self._broker.state
         live = state.streams.get(stream_name(tenant))
-        situation = Situation(
+        return Situation(
             known=known,
             secret_problems=secret_problems(known.needs, self._fleets.secret_keys(known)),
             plan=state.plans.get(tenant),
@@ -101,16 +112,22 @@ class Reporter:
             stream_trouble=self._stream_trouble(tenant),
             shards_wanted=0 if shards is None else shards.wanted,
             shards_ready=0 if shards is None else shards.ready,
-            refused=refused,
+            shards_there=0 if shards is None else shards.pods,
+            refused=tuple(refused),
             assigning_trouble=self._assigning.failing(tenant),
         )
-        figures = self._figures_due(known)
+
+    def _findings(
+        self, known: Known, situation: Situation, shards: ShardCount | None, *, figures: bool
+    ) -> Findings:
+        if known.rival is not None:
+            return Findings(known.generation, conflict_verdicts(known.rival))
         return Findings(
             generation=known.generation,
             verdicts=verdicts(situation),
             devices=self._devices(known, figures=figures),
             stream=self._stream(known, figures=figures),
-            shards=None if shards is None else _shards(tenant, shards),
+            shards=None if shards is None else _shards(known.tenant, shards),
         )
 
     def _stream_trouble(self, tenant: TenantId) -> tuple[str, str] | None:
@@ -124,9 +141,14 @@ class Reporter:
         return None
 
     def _figures_due(self, known: Known) -> bool:
+        """Every now and then; soon while the first figures are still to come."""
         now = time.monotonic()
         last = self._figures_at.get(known.owner.uid)
-        if last is not None and now - last < self._figures_seconds:
+        wait = self._figures_seconds
+        status = part(known.body, "status")
+        if part(status, "shards").get("ready") and not part(status, "devices").get("up"):
+            wait = min(wait, _FIRST_FIGURES_SECONDS)
+        if last is not None and now - last < wait:
             return False
         self._figures_at[known.owner.uid] = now
         return True
@@ -139,7 +161,7 @@ class Reporter:
         suspended = sum(one.suspend or known.fleet.spec.suspend for one in devices)
         up = None if before is None else before.up
         down = None if before is None else before.down
-        if (figures or up is None) and (counts := self._up.counts(known.tenant)) is not None:
+        if figures and (counts := self._up.counts(known.tenant)) is not None:
             up, down = counts
         return DevicesStatus(
             total=len(devices),
@@ -156,7 +178,7 @@ class Reporter:
             return None
         before = read_status(known.body.get("status")).stream
         now = stream_status(plan, None if seen is None else seen.state, time.time())
-        if figures or before is None or not before.bytes or seen is None:
+        if figures or before is None or before.bytes is None or seen is None:
             return now
         return now.model_copy(
             update={

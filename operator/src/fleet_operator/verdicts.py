@@ -32,6 +32,7 @@ class Situation:
     stream_trouble: tuple[str, str] | None
     shards_wanted: int
     shards_ready: int
+    shards_there: int
     refused: Sequence[str]
     assigning_trouble: str | None
 

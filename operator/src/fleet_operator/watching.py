@@ -5,6 +5,7 @@ a handler of the operator can neither be held up by it nor hold it up.
 """
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from typing import Any, Final
 
 import kopf
 
+from fleet_common.runtime import unless_stopped
 from fleet_operator.kinds import (
     CONFIG_MAP,
     ROUTER_FLEET,
@@ -21,6 +23,7 @@ from fleet_operator.kinds import (
     Document,
     ObjectKind,
 )
+from fleet_operator.metrics import OperatorMetrics
 from fleet_operator.store import Store, trimmed
 
 _log = logging.getLogger(__name__)
@@ -31,6 +34,7 @@ _CLIENT_SECONDS: Final = 260
 _INACTIVITY_SECONDS: Final = 75
 _STOP_SECONDS: Final = 5.0
 _MOST_WORKERS: Final = 20
+_AGAIN_SECONDS: Final = 5.0
 
 type Tell = Callable[[ObjectKind, str | None, Document], None]
 
@@ -88,17 +92,34 @@ def _on_event(registry: kopf.OperatorRegistry, kind: ObjectKind, tell: Tell) -> 
 
 
 class Watching:
-    """kopf's thread. `run` returns when `stop` is set, and raises when kopf ends by itself."""
+    """kopf's thread, begun anew when it ends by itself or tells nothing any more."""
 
-    def __init__(self, store: Store, namespaces: Sequence[str]) -> None:
+    def __init__(self, store: Store, namespaces: Sequence[str], metrics: OperatorMetrics) -> None:
         self._store = store
         self._namespaces = tuple(namespaces)
+        self._metrics = metrics
+        self._deaf = asyncio.Event()
+
+    def deaf(self) -> None:
+        """Full lists keep finding what no watch told of."""
+        self._deaf.set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watch until told to stop."""
+        while not stop.is_set():
+            reason = await self._watch(stop)
+            if stop.is_set():
+                return
+            self._metrics.watch_restarts.inc()
+            _log.warning("watching begins anew", extra={"reason": reason})
+            await unless_stopped(stop, asyncio.sleep(_AGAIN_SECONDS))
+
+    async def _watch(self, stop: asyncio.Event) -> str:
+        """One life of kopf, and why it ended."""
         loop = asyncio.get_running_loop()
         ended = asyncio.Event()
         halt = threading.Event()
+        self._deaf.clear()
 
         def tell(kind: ObjectKind, event_type: str | None, document: Document) -> None:
             loop.call_soon_threadsafe(self._take, kind, event_type, document)
@@ -106,23 +127,24 @@ class Watching:
         def watch() -> None:
             try:
                 asyncio.run(self._operate(register(tell), halt))
-            except Exception:  # noqa: BLE001 - it is told to the operator's own loop below
+            except Exception:  # noqa: BLE001 - the operator's own loop is told below
                 _log.exception("watching failed")
             finally:
                 loop.call_soon_threadsafe(ended.set)
 
-        thread = threading.Thread(target=watch, name="kopf", daemon=True)
-        thread.start()
-        waiting = [asyncio.create_task(one.wait()) for one in (stop, ended)]
+        threading.Thread(target=watch, name="kopf", daemon=True).start()
+        waiting = [asyncio.create_task(one.wait()) for one in (stop, ended, self._deaf)]
         try:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            reason = "kopf ended by itself" if ended.is_set() else "the watches tell nothing"
         finally:
             halt.set()
             for task in waiting:
                 task.cancel()
-        if not stop.is_set():
-            raise RuntimeError("the watches ended by themselves")
-        await asyncio.wait([asyncio.ensure_future(ended.wait())], timeout=_STOP_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_SECONDS):
+                await ended.wait()
+        return reason
 
     async def _operate(self, registry: kopf.OperatorRegistry, halt: threading.Event) -> None:
         await kopf.operator(

@@ -1,0 +1,162 @@
+"""Restarts and absences: of the operator, of NATS, and of both sides of a tenant's name."""
+
+import asyncio
+import json
+import signal
+import time
+import uuid
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from e2e.commands import kubectl
+from support.operator_cluster import OperatorSite, operator_at
+from support.operator_fleets import applicable, routers_secret
+
+
+@pytest.fixture
+def site(namespace: str, tmp_path: Path) -> Generator[OperatorSite]:
+    with operator_at([namespace], tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def other_namespace() -> Generator[str]:
+    name = f"test-operator-other-{uuid.uuid4().hex[:8]}"
+    kubectl("create", "namespace", name)
+    yield name
+    kubectl("delete", "namespace", name, "--wait=false")
+
+
+async def test_an_operator_that_was_killed_goes_on_where_it_was(site: OperatorSite) -> None:
+    site.apply(routers_secret(), applicable("restart"))
+    await site.until_condition("restart", "Ready", "True")
+    before = {
+        kind: site.get(kind, "restart-shard")["metadata"]["resourceVersion"]
+        for kind in ("configmap", "service", "statefulset", "poddisruptionbudget")
+    }
+    planned = await site.stream_max_bytes("restart")
+    site.service.signal(signal.SIGKILL)
+    await site.service.exit_code()
+    devices = [{"name": "only", "address": "10.0.0.9"}]
+    site.patch("rf", "restart", {"spec": {"devices": devices}})
+    site.delete("service", "restart-shard")
+    site.service.start()
+    await site.until(
+        lambda: asyncio.run(site.keys("fleet-inventory", "restart")),
+        lambda keys: keys == ["only"],
+        what="the change made meanwhile",
+    )
+    await site.until(
+        lambda: site.find("service", "restart-shard"),
+        lambda found: found is not None,
+        what="the service deleted meanwhile",
+    )
+    for kind in ("configmap", "statefulset", "poddisruptionbudget"):
+        after = site.get(kind, "restart-shard")["metadata"]["resourceVersion"]
+        assert after == before[kind], kind
+    assert await site.stream_max_bytes("restart") == planned
+
+
+async def test_a_stop_ends_in_time_and_leaves_everything(site: OperatorSite) -> None:
+    site.apply(routers_secret(), applicable("stop"))
+    await site.until_condition("stop", "Ready", "True")
+    assert await site.service.stop(deadline_seconds=9) == 0
+    assert site.find("statefulset", "stop-shard") is not None
+    site.service.start()
+
+
+async def test_a_broker_that_is_away_is_said_and_taken_up_again(site: OperatorSite) -> None:
+    site.apply(routers_secret(), applicable("away"))
+    await site.until_condition("away", "Ready", "True")
+    site.nats.kill()
+    await site.until_condition("away", "StreamSized", "Unknown", reason="BrokerUnavailable")
+    # What needs no broker is done meanwhile, and the operator is well.
+    site.apply(applicable("meanwhile"))
+    await site.until(
+        lambda: site.find("statefulset", "meanwhile-shard"),
+        lambda found: found is not None,
+        what="objects of a fleet made meanwhile",
+    )
+    answer = await site.service.get("/healthz")
+    assert answer is not None
+    assert answer.status_code == 200
+    site.nats.start()
+    await site.until_condition("away", "Ready", "True")
+    await site.until_condition("meanwhile", "Ready", "True")
+    assert await site.keys("fleet-inventory", "meanwhile") == ["r0", "r1"]
+
+
+async def test_a_broker_that_lost_everything_gets_it_back(site: OperatorSite) -> None:
+    site.apply(routers_secret(), applicable("lost"))
+    await site.until_condition("lost", "Ready", "True")
+    site.nats.stop()
+    (site.nats.directory / "js").rename(site.nats.directory / "js-lost")
+    site.nats.start()
+    await site.until(
+        lambda: asyncio.run(_stands(site, "lost")), bool, what="stream and records made again"
+    )
+
+
+async def _stands(site: OperatorSite, tenant: str) -> bool:
+    try:
+        there = await site.stream_max_bytes(tenant) is not None
+        return there and await site.keys("fleet-inventory", tenant) == ["r0", "r1"]
+    except Exception:  # noqa: BLE001 - the bucket is not there yet
+        return False
+
+
+async def test_a_fleet_is_deleted_while_the_broker_is_away_and_collected_later(
+    site: OperatorSite,
+) -> None:
+    site.apply(routers_secret(), applicable("orphan", deletionPolicy="Delete"))
+    await site.until_condition("orphan", "Ready", "True")
+    site.nats.kill()
+    site.delete("rf", "orphan")
+    await site.until(
+        lambda: site.find("rf", "orphan"),
+        lambda found: found is None,
+        what="its end without NATS",
+        seconds=40,
+    )
+    events = kubectl(
+        *("-n", site.namespace, "get", "events", "-o", "json"),
+        *("--field-selector", "reason=CleanupAbandoned"),
+    )
+    (event,) = json.loads(events)["items"]
+    assert "nats stream rm FLEET_orphan" in event["message"]
+    site.nats.start()
+    await site.until(
+        lambda: asyncio.run(site.keys("fleet-inventory", "orphan")),
+        lambda keys: keys == [],
+        what="records collected",
+    )
+    assert await site.stream_max_bytes("orphan") is not None
+
+
+async def test_a_second_fleet_of_the_same_name_gets_nothing_until_the_first_goes(
+    namespace: str, other_namespace: str, tmp_path: Path
+) -> None:
+    with operator_at([namespace, other_namespace], tmp_path) as site:
+        site.apply(routers_secret(), applicable("twin"))
+        await site.until_condition("twin", "Ready", "True")
+        second = applicable("twin", devices=[{"name": "mine", "address": "10.9.9.9"}])
+        await asyncio.to_thread(_next_second)
+        site.apply(routers_secret(), second, namespace=other_namespace)
+        found = await site.until_condition(
+            "twin", "TenantConflict", "True", namespace=other_namespace
+        )
+        assert f"{namespace}/twin" in found["message"]
+        assert "statefulset" not in kubectl("-n", other_namespace, "get", "all", "-o", "name")
+        assert await site.keys("fleet-inventory", "twin") == ["r0", "r1"]
+        site.delete("rf", "twin")
+        await site.until_condition("twin", "Ready", "True", namespace=other_namespace)
+        assert await site.keys("fleet-inventory", "twin") == ["mine"]
+
+
+def _next_second() -> None:
+    """The API server's creation times have whole seconds."""
+    now = int(time.time())
+    while int(time.time()) == now:
+        time.sleep(0.05)
