@@ -1,6 +1,6 @@
 """The images and the release."""
 
-from e2e.commands import get_all, kubectl, run
+from e2e.commands import get_all, run
 from e2e.image_check import check_image
 from e2e.images import services
 from e2e.site import RELEASE, Site
