@@ -117,6 +117,14 @@ def test_a_malformed_row_says_field_value_and_what_is_allowed(row: object, expec
     assert device_names(resolution) == ["good"]
 
 
+def test_a_wrong_value_as_long_as_a_config_map_leaves_room_for_other_messages() -> None:
+    text = yaml.safe_dump([{"name": "a", "address": "/" * 900_000}, {"name": "b"}])
+    resolution = resolve(body(devicesFrom=[from_map()]), {"sites": {"devices": text}})
+
+    assert len(summarize(resolution.problems)) < 1000
+    assert "row 2 (b): field address: is missing" in summarize(resolution.problems)
+
+
 def test_a_syntax_error_costs_only_the_row_it_is_in() -> None:
     text = "# site\n- name: a\n  address: h\n- name: b\n  address: [h\n- {name: c, address: h}\n"
     resolution = resolve(body(devicesFrom=[from_map()]), {"sites": {"devices": text}})
@@ -136,6 +144,11 @@ def test_a_syntax_error_costs_only_the_row_it_is_in() -> None:
         ("{[", "is neither YAML nor JSON"),
         ('[{"name": "a"', "is neither YAML nor JSON"),
         ("- name: a\n\ttab", "row 1: line 1: not YAML"),
+        pytest.param("[" * 100_000, "is neither YAML nor JSON", id="nested"),
+        ("- !!timestamp x", "row 1: line 1: not YAML"),
+        ("- !!int ''", "row 1: line 1: not YAML"),
+        ("- !!bool maybe", "row 1: line 1: not YAML"),
+        ("- &a {name: *a}", "row 1: field name: Input should be a valid string"),
     ],
 )
 def test_a_key_without_a_list_says_so_and_the_other_keys_are_read(text: str, expected: str) -> None:

@@ -6,7 +6,7 @@ Pure. One wrong row is named and left out; all others are devices of the fleet.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from pydantic import ValidationError
 
@@ -14,6 +14,8 @@ from fleet_common.fleet_spec.device import DeviceSpec
 from fleet_common.fleet_spec.model import MAX_DEVICES, ConfigMapReference, DevicesFrom
 from fleet_common.fleet_spec.rows import Row, UnreadableTextError, read_rows
 from fleet_common.fleet_spec.wording import explain
+
+_MESSAGE_LENGTH: Final = 500
 
 type ConfigMaps = Mapping[str, Mapping[str, str] | None]
 """`data` by ConfigMap name; None or absent: there is no such ConfigMap."""
@@ -135,7 +137,7 @@ def _add(found: _Collected, where: str, row: Row) -> None:
     try:
         device = DeviceSpec.model_validate(row.value)
     except ValidationError as error:
-        message = "; ".join(_field_lines(error))
+        message = _short("; ".join(_field_lines(error)))
         found.problems.append(Problem(ProblemKind.MALFORMED_DEVICE, where, message))
         return
     first = found.origins.get(device.name)
@@ -152,6 +154,11 @@ def _add(found: _Collected, where: str, row: Row) -> None:
 def _field_lines(error: ValidationError) -> Iterator[str]:
     for line in explain(error, DeviceSpec):
         yield f"field {line}" if not line.startswith("document:") else line.partition(": ")[2]
+
+
+def _short(message: str) -> str:
+    """A wrong value may be as long as a ConfigMap; a condition holds several messages."""
+    return message if len(message) <= _MESSAGE_LENGTH else f"{message[: _MESSAGE_LENGTH - 1]}…"
 
 
 def _named(value: object) -> str:

@@ -12,6 +12,15 @@ import yaml
 _Loader: Final[type[yaml.SafeLoader] | type[yaml.CSafeLoader]] = getattr(
     yaml, "CSafeLoader", yaml.SafeLoader
 )  # libyaml reads 10,000 devices in a second, pure Python in ten
+_UNREADABLE: Final = (
+    yaml.YAMLError,
+    ValueError,
+    RecursionError,
+    # PyYAML lets these out of the constructors of tags: `!!int ''`, `!!bool x`, `!!timestamp x`.
+    LookupError,
+    AttributeError,
+    TypeError,
+)
 _ROW_START: Final = re.compile(r"^- ?", re.MULTILINE)
 
 
@@ -38,7 +47,7 @@ def read_rows(text: str) -> list[Row]:
         raise UnreadableTextError("is empty; a list of no devices is written []")
     try:
         value = _load(text)
-    except (yaml.YAMLError, ValueError) as error:
+    except _UNREADABLE as error:
         pieces = list(_pieces(text))
         if not pieces:
             raise UnreadableTextError(f"is neither YAML nor JSON: {_first_line(error)}") from error
@@ -75,7 +84,7 @@ def _pieces(text: str) -> Iterator[tuple[int, str]]:
 def _read_piece(number: int, line: int, piece: str) -> Row:
     try:
         value = yaml.load(piece, Loader=_Loader)  # noqa: S506 - the safe loader, in C
-    except (yaml.YAMLError, ValueError) as error:
+    except _UNREADABLE as error:
         return Row(number, None, f"line {line}: not YAML: {_first_line(error)}")
     if isinstance(value, list):
         entries = cast("list[object]", value)
