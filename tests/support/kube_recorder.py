@@ -25,11 +25,32 @@ type Right = tuple[str, str, str]
 
 @dataclass
 class KubeRecorder:
-    """`rights` grows; `kubeconfig` is what the client is given."""
+    """`rights` grows; `kubeconfig` is what the client is given.
+
+    The others are troubles to be made: `away` refuses everything, `deaf` lets watches stand
+    and tells nothing on them, `expired` and `conflicts` are how many of the next watches or
+    patches are answered with 410 or 409.
+    """
 
     kubeconfig: Path
+    away: bool = False
+    deaf: bool = False
+    expired: int = 0
+    conflicts: int = 0
+    open_requests: list[web.Request] = field(default_factory=list[web.Request])
     rights: set[Right] = field(default_factory=set[Right])
     refused: list[str] = field(default_factory=list[str])
+
+    def cut(self) -> None:
+        """The API server goes: every connection ends, none is taken."""
+        self.away = True
+        for request in self.open_requests:
+            _abort(request)
+
+
+def _abort(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()
 
 
 def right_of(method: str, path: str, query: dict[str, str]) -> Right | None:
@@ -83,7 +104,13 @@ async def kube_recorder(kubeconfig: Path, directory: Path) -> AsyncGenerator[Kub
 async def _pass_on(
     session: aiohttp.ClientSession, server: str, recorder: KubeRecorder, request: web.Request
 ) -> web.StreamResponse:
+    if recorder.away:
+        _abort(request)
+        return web.Response(status=503)
     right = right_of(request.method, request.path, dict(request.query))
+    made = _trouble(recorder, right)
+    if made is not None:
+        return made
     kept = ("Content-Type", "Accept")
     headers = {
         name: ", ".join(request.headers.getall(name)) for name in kept if name in request.headers
@@ -105,9 +132,28 @@ async def _pass_on(
             status=answer.status, headers={"Content-Type": answer.headers["Content-Type"]}
         )
         await response.prepare(request)
-        async for chunk in answer.content.iter_any():
-            await response.write(chunk)
+        recorder.open_requests.append(request)
+        try:
+            async for chunk in answer.content.iter_any():
+                if not (recorder.deaf and right is not None and right[2] == "watch"):
+                    await response.write(chunk)
+        finally:
+            recorder.open_requests.remove(request)
         return response
+
+
+def _trouble(recorder: KubeRecorder, right: Right | None) -> web.Response | None:
+    if right is None:
+        return None
+    if right[2] == "watch" and recorder.expired:
+        recorder.expired -= 1
+        status = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}
+        return web.json_response({"type": "ERROR", "object": status})
+    if right[2] == "patch" and recorder.conflicts:
+        recorder.conflicts -= 1
+        status = {"kind": "Status", "code": 409, "reason": "Conflict", "message": "changed"}
+        return web.json_response(status, status=409)
+    return None
 
 
 def _config(port: int) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 import nats
 import pytest
 from nats.js import JetStreamContext
-from nats.js.errors import NoKeysError, NotFoundError
+from nats.js.errors import BucketNotFoundError, NoKeysError, NotFoundError
 
 from e2e.commands import apply, find, get, kubectl
 from support.nats import NatsServer
@@ -151,10 +151,10 @@ class OperatorSite:
     async def keys(self, bucket: str, tenant: str) -> list[str]:
         """Keys of a tenant in a bucket, without the tenant."""
         async with self.jetstream() as js:
-            store = await js.key_value(bucket)
             try:
+                store = await js.key_value(bucket)
                 found = await store.keys()  # pyright: ignore[reportUnknownMemberType] - nats-py types its filters loosely
-            except NoKeysError:
+            except (NoKeysError, BucketNotFoundError):
                 return []
         return sorted(one.partition(".")[2] for one in found if one.startswith(f"{tenant}."))
 
@@ -191,13 +191,17 @@ class OperatorSite:
 
     # --- life ------------------------------------------------------------------------
 
+    def delete_fleets(self) -> None:
+        """Delete every RouterFleet and wait for the operator to let them go."""
+        for namespace in self.namespaces:
+            with contextlib.suppress(AssertionError):
+                kubectl("-n", namespace, "delete", "rf", "--all", "--timeout=20s", seconds=30)
+
     def close(self) -> None:
         """Delete every RouterFleet while the operator lives, then end everything."""
         self.nats.resume()
         try:
-            for namespace in self.namespaces:
-                with contextlib.suppress(AssertionError):
-                    kubectl("-n", namespace, "delete", "rf", "--all", "--timeout=20s", seconds=30)
+            self.delete_fleets()
         finally:
             self.service.end()
             self.nats.stop()

@@ -237,4 +237,4 @@ def _load(payload: bytes | None) -> Load | None:
         beat = Beat.model_validate_json(payload)
     except ValidationError:
         return None
-    return Load(getattr(beat, "cpu_ratio", None), getattr(beat, "slot_lag_seconds", None))
+    return Load(beat.cpu_ratio, beat.slot_lag_seconds)

@@ -19,7 +19,6 @@ from fleet_common.planning import PlanningError, Sizes, StreamBudget, StreamPlan
 from fleet_common.settings import NatsSection
 from fleet_common.streams.advice import Advice
 from fleet_common.streams.applier import PlanApplier
-from fleet_common.streams.live import LiveStream, list_streams
 from fleet_common.streams.measure import measure_kinds
 from fleet_common.streams.trims import TrimAnnouncer
 from fleet_common.streams.watch import Seen, StreamWatch
@@ -70,7 +69,6 @@ class BrokerState:
     plans: dict[TenantId, StreamPlan] = field(default_factory=dict[TenantId, StreamPlan])
     refused: dict[TenantId, str] = field(default_factory=dict[TenantId, str])
     plan_error: str | None = None
-    streams: Mapping[str, LiveStream] = field(default_factory=dict[str, LiveStream])
     seen: Mapping[TenantId, Seen] = field(default_factory=dict[TenantId, Seen])
     settled: Asked | None = None
     """What streams and inventory are brought to."""
@@ -210,7 +208,6 @@ class BrokerSide:
         look = await self._watch.look()
         notes += look.notes
         self.state.seen = look.seen
-        self.state.streams = await list_streams(self.client)
 
     async def _measure(self) -> None:
         tenants = [

@@ -5,7 +5,7 @@ unknown, not gone, and a spec that became invalid does not end what ran before i
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from fleet_common.fleet_spec import DeviceSpec, RouterFleet, with_devices
@@ -47,6 +47,8 @@ class Known:
     needs: Mapping[str, SecretNeed]
     records: Mapping[str, bytes]
     rival: Owner | None = None
+    devices: tuple[DeviceId, ...] = ()
+    """Names of all devices that are to be assigned."""
 
     @property
     def key(self) -> ObjectKey:
@@ -78,11 +80,6 @@ class Known:
     def holds_finalizer(self) -> bool:
         """Whether ours is on it."""
         return FINALIZER in self.finalizers
-
-    @property
-    def devices(self) -> tuple[DeviceId, ...]:
-        """Names of all devices that are to be assigned."""
-        return () if self.fleet is None else tuple(self.fleet.device_ids())
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +131,7 @@ class Fleets:
         if read is not None and read.versions == versions:
             known = read.known
             if known.body is not document:
-                known = _with_body(known, document)
+                known = replace(known, body=document)
                 self._read[owner.uid] = _Read(versions, known)
             return known
         data: dict[str, dict[str, str] | None] = {
@@ -169,6 +166,7 @@ def _known(
             for record in device_records(fleet)
         },
         rival=rival,
+        devices=tuple(fleet.device_ids()),
     )
 
 
@@ -210,19 +208,6 @@ def _kept(
 
 def _is_from(origin: str, source: str) -> bool:
     return origin == source or origin.startswith(f"{source},")
-
-
-def _with_body(known: Known, document: Document) -> Known:
-    return Known(
-        known.owner,
-        document,
-        known.resolution,
-        known.fleet,
-        known.remembered,
-        known.needs,
-        known.records,
-        known.rival,
-    )
 
 
 def _owner(document: Document) -> Owner:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, cast
 
-from fleet_contracts.subjects import TenantId, stream_name
+from fleet_contracts.subjects import TenantId
 from fleet_operator.announcing import Announcer
 from fleet_operator.assigning import Assigning
 from fleet_operator.broker_side import BrokerSide
@@ -65,14 +65,14 @@ class Reporter:
         self._announcer = sources.announcer
         self._metrics = sources.metrics
         self._figures_seconds = figures_seconds
-        self._figures_at: dict[str, float] = {}
+        self._figures_at: dict[str, tuple[float, object]] = {}
         self._said: dict[str, tuple[Situation, Document, bool]] = {}
 
     async def report(self, known: Known, shards: ShardCount | None, refused: list[str]) -> bool:
         """One fleet's status; True when the fleet is ready. Raises KubeError."""
         situation = self._situation(known, shards, refused)
-        figures = self._figures_due(known)
         said = self._said.get(known.owner.uid)
+        figures = self._figures_due(known)
         if not figures and said is not None and said[0] == situation and said[1] is known.body:
             return said[2]
         found = self._findings(known, situation, shards, figures=figures)
@@ -95,7 +95,7 @@ class Reporter:
         self._said.pop(uid, None)
         self._figures_at.pop(uid, None)
 
-    def count(self, states: dict[str, int]) -> None:
+    def count(self, states: Mapping[str, int]) -> None:
         """Fleets by state."""
         for state in _STATES:
             self._metrics.fleets.labels(state).set(states.get(state, 0))
@@ -103,12 +103,12 @@ class Reporter:
     def _situation(self, known: Known, shards: ShardCount | None, refused: list[str]) -> Situation:
         tenant = known.tenant
         state = self._broker.state
-        live = state.streams.get(stream_name(tenant))
+        seen = state.seen.get(tenant)
         return Situation(
             known=known,
             secret_problems=secret_problems(known.needs, self._fleets.secret_keys(known)),
             plan=state.plans.get(tenant),
-            live_max_bytes=None if live is None else live.max_bytes,
+            live_max_bytes=None if seen is None else seen.state.max_bytes,
             stream_trouble=self._stream_trouble(tenant),
             shards_wanted=0 if shards is None else shards.wanted,
             shards_ready=0 if shards is None else shards.ready,
@@ -148,10 +148,15 @@ class Reporter:
         status = part(known.body, "status")
         if part(status, "shards").get("ready") and not part(status, "devices").get("up"):
             wait = min(wait, _FIRST_FIGURES_SECONDS)
-        if last is not None and now - last < wait:
+        if last is not None and now - last[0] < wait:
             return False
-        self._figures_at[known.owner.uid] = now
-        return True
+        seen = self._broker.state.seen.get(known.tenant)
+        figures = (
+            None if seen is None else (seen.state.last_sequence, seen.state.first_sequence),
+            self._up.counts(known.tenant),
+        )
+        self._figures_at[known.owner.uid] = (now, figures)
+        return last is None or last[1] != figures
 
     def _devices(self, known: Known, *, figures: bool) -> DevicesStatus | None:
         if known.fleet is None:
