@@ -51,8 +51,7 @@ def _decoded(given_readings: list[InterfaceReading]) -> DecodedEvent:
 
 
 def _packed(given_readings: list[InterfaceReading]) -> bytes:
-    decoded = _decoded(given_readings)
-    return pack_interfaces(_DEVICE, wire_ms(_SLOT_MS), decoded.event.interfaces, decoded.columns)
+    return pack_interfaces(_DEVICE, wire_ms(_SLOT_MS), _decoded(given_readings))
 
 
 def _read(data: bytes) -> list[Row]:
@@ -108,7 +107,10 @@ def test_the_stream_is_header_rows_and_trailer_whatever_the_pieces() -> None:
 
     assert len(pieces) > 1
     assert b"".join(pieces) == (
-        b"PGCOPY\n\xff\r\n\0" + bytes(8) + b"".join(rows.chunks) + b"\xff\xff"
+        b"PGCOPY\n\xff\r\n\0"
+        + bytes(8)
+        + b"".join(packed for _, _, packed in rows.events)
+        + b"\xff\xff"
     )
     assert len(rows) == 10_000
     assert rows.by_device().total() == 10_000

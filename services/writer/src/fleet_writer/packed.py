@@ -1,9 +1,10 @@
-"""Interface rows in COPY's binary format, all of an event's with one call of `struct`.
+"""Packed rows, and how an event's interface rows become such with one call of `struct`.
 
-They are nearly half of all rows, and every column has a fixed width: what tells one
-event's rows from another's in layout is only which columns hold values, which are zero
-and which are NULL. For each such layout there is one Struct; lengths, zeros and NULLs
-are runs of constant bytes in it. Encoding a row through asyncpg takes ten times as long.
+Packed is COPY's binary format. Interface rows are nearly half of all rows, and every
+column has a fixed width: what tells one event's rows from another's in layout is only
+which columns hold values, which are zero and which are NULL. For each such layout there
+is one Struct; lengths, zeros and NULLs are runs of constant bytes in it. Encoding a row
+through asyncpg takes ten times as long.
 
 A field is its length (int32, -1 for NULL) and its big-endian value, a row the number of
 its fields (int16) and they: https://www.postgresql.org/docs/current/sql-copy.html
@@ -16,8 +17,8 @@ from functools import lru_cache
 from struct import Struct, error
 from typing import Final
 
+from fleet_contracts.codec import DecodedEvent
 from fleet_contracts.columns import FIRST_COLUMN_FIELD, unpack_bits
-from fleet_contracts.gen.fleet.v1.events_pb2 import Interfaces
 from fleet_writer.errors import RefusedRowsError
 from fleet_writer.tables import INTERFACE
 
@@ -36,32 +37,29 @@ _INT64: Final = Struct(">iq")
 
 @dataclass(slots=True)
 class PackedRows:
-    """Rows of one table, packed; `len` is their number. The lists run parallel."""
+    """Rows of one table, packed; `len` is their number."""
 
-    chunks: list[bytes] = field(default_factory=list[bytes])
-    """An event's rows each."""
-    devices: list[int] = field(default_factory=list[int])
-    counts: list[int] = field(default_factory=list[int])
+    events: list[tuple[int, int, bytes]] = field(default_factory=list[tuple[int, int, bytes]])
+    """A device's id, the number of its rows, and they."""
 
     def __len__(self) -> int:
-        return sum(self.counts)
+        return sum(count for _, count, _ in self.events)
+
+    def __bool__(self) -> bool:
+        return bool(self.events)
 
     def add(self, device_id: int, count: int, packed: bytes) -> None:
-        """Add `count` rows of a device."""
-        self.chunks.append(packed)
-        self.devices.append(device_id)
-        self.counts.append(count)
+        """Add `count` rows of a device, one at least."""
+        self.events.append((device_id, count, packed))
 
     def extend(self, more: "PackedRows") -> None:
         """Add another's rows behind these."""
-        self.chunks += more.chunks
-        self.devices += more.devices
-        self.counts += more.counts
+        self.events += more.events
 
     def by_device(self) -> Counter[int]:
         """Number of rows by device id."""
         rows: Counter[int] = Counter()
-        for device_id, count in zip(self.devices, self.counts, strict=True):
+        for device_id, count, _ in self.events:
             rows[device_id] += count
         return rows
 
@@ -69,9 +67,9 @@ class PackedRows:
         """What COPY … (FORMAT binary) reads, in pieces of about 256 KiB."""
         piece = [_HEADER]
         size = 0
-        for chunk in self.chunks:
-            piece.append(chunk)
-            size += len(chunk)
+        for _, _, packed in self.events:
+            piece.append(packed)
+            size += len(packed)
             if size >= _CHUNK_BYTES:
                 yield b"".join(piece)
                 piece, size = [], 0
@@ -79,30 +77,31 @@ class PackedRows:
         yield b"".join(piece)
 
 
-def pack_interfaces(
-    device_id: int, slot: bytes, body: Interfaces, columns: Sequence[list[int]]
-) -> bytes:
-    """The rows of a valid message, in its order; `columns` are its counters as they travel.
+def pack_interfaces(device_id: int, slot: bytes, decoded: DecodedEvent) -> bytes:
+    """The rows of an interfaces event, in its order.
 
     `slot` is a timestamptz as it travels. Raises RefusedRowsError for a counter that no
     bigint holds.
     """
-    ids = body.ids[:]
-    count = len(ids)
+    body = decoded.event.interfaces
+    columns = decoded.columns
+    zero_columns = body.zero_columns
+    count = len(decoded.ids)
     start = _START.pack(len(INTERFACE.columns), 4, device_id, 8, slot)
-    middles = _middles(tuple(ids), body.running_bitmap, body.disabled_bitmap)
+    middles = _middles(tuple(decoded.ids), body.running_bitmap, body.disabled_bitmap)
     try:
         for values in columns:
             if 0 in values:
-                return _by_value(start, middles, body.zero_columns, columns)
-        layout = _layout(count, body.zero_columns, tuple(map(bool, columns)))
+                return _by_value(start, middles, zero_columns, columns)
+        layout = _layout(count, zero_columns, tuple(map(bool, columns)))
         fields = layout.fields.copy()
-        fields[0 :: layout.step] = [start] * count
-        fields[1 :: layout.step] = middles
+        step = layout.step
+        fields[0::step] = [start] * count
+        fields[1::step] = middles
         place = 3
         for values in columns:
             if values:
-                fields[place :: layout.step] = [value - 1 for value in values]
+                fields[place::step] = [value - 1 for value in values]
                 place += 2
         return layout.rows.pack(*fields)
     except error as reason:
