@@ -34,7 +34,7 @@ from fleet_operator.workloads import Wanted, workloads
 
 _log = logging.getLogger(__name__)
 
-_TICK_SECONDS: Final = 1.0
+_TICK_SECONDS: Final = 2.0
 _TOGETHER: Final = 8
 _SETTLE_SECONDS: Final = 0.1
 """Changes come in bursts: act once on a burst."""
@@ -59,7 +59,7 @@ class Parts:
 
 
 class Controller:
-    """`run` passes at every change, and every second at least."""
+    """`run` passes at every change, and every two seconds at least."""
 
     def __init__(self, parts: Parts, wake: Wake, progress: Progress) -> None:
         self._parts = parts

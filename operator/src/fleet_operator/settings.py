@@ -22,7 +22,10 @@ type _OptionalBytes = Annotated[Bytes | None, BeforeValidator(_empty_is_none)]
 
 
 class OperatorSection(Section):
-    """What the operator looks after, and what the pollers it starts look like."""
+    """What the operator looks after, and what the pollers it starts look like.
+
+    One operator to a NATS account: what it finds there of other tenants it takes for leftovers.
+    """
 
     namespaces: str = Field(default="", pattern=r"^[a-z0-9, -]*$")
     """Namespaces whose RouterFleets are looked after, comma separated. Empty: all, which needs a

@@ -8,8 +8,8 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, cast
 
 import kopf
 
@@ -39,6 +39,30 @@ _AGAIN_SECONDS: Final = 5.0
 type Tell = Callable[[ObjectKind, str | None, Document], None]
 
 
+class _NoDifferences(kopf.DiffBaseStorage):
+    """kopf compares each object with its last state, of which it makes several deep copies.
+
+    Nothing here is handled by differences: there is no state, and nothing to compare.
+    """
+
+    def build(
+        self,
+        *,
+        body: kopf.Body,
+        extra_fields: Iterable[Any] | None = None,
+    ) -> kopf.BodyEssence:
+        """Nothing of the object."""
+        del body, extra_fields
+        return cast("kopf.BodyEssence", {})
+
+    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
+        """There is no last state."""
+        del body
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        """Nothing is written to the objects."""
+
+
 def kopf_settings() -> kopf.OperatorSettings:
     """Watches that cannot stay deaf, and nothing that writes to the objects watched."""
     settings = kopf.OperatorSettings()
@@ -51,6 +75,7 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings.networking.connect_timeout = 10
     settings.queueing.worker_limit = _MOST_WORKERS
     settings.posting.enabled = False
+    settings.persistence.diffbase_storage = _NoDifferences()
     # The CRD is there before: the operator waits for it. So neither CRDs nor namespaces
     # need to be watched, and no right to it is needed.
     settings.scanning.disabled = True

@@ -1,0 +1,58 @@
+"""A hundred fleets of a hundred devices, without pods: what looking after them costs."""
+
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from support.operator_cluster import operator_at
+from support.operator_fleets import Document, applicable, routers_secret
+
+FLEETS = 100
+DEVICES = 100
+MEASURED_SECONDS = 60.0
+MOST_CPU = 0.02
+MOST_BYTES = 150 * 1024 * 1024
+
+# As in production: the other tests' settings look far more often.
+PACE = {
+    "FLEET_OPERATOR__RESYNC_SECONDS": "60",
+    "FLEET_OPERATOR__LOOK_SECONDS": "10",
+    "FLEET_OPERATOR__STATUS_SECONDS": "30",
+}
+
+
+def _fleet(number: int) -> Document:
+    devices = [
+        {"name": f"r{n:03}", "address": f"10.{number}.{n // 250}.{n % 250}"} for n in range(DEVICES)
+    ]
+    return applicable(f"many{number:03}", devices=devices)
+
+
+@pytest.mark.timeout(300)
+async def test_a_hundred_fleets_cost_next_to_nothing(
+    namespace: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with operator_at([namespace], tmp_path, PACE) as site:
+        began = time.monotonic()
+        site.apply(routers_secret(), *map(_fleet, range(FLEETS)))
+        await site.until(
+            site.ready_fleets, lambda ready: ready == FLEETS, what="ready", seconds=120
+        )
+        ready_after = time.monotonic() - began
+        process = psutil.Process(site.service.pid)
+        # What the start left to do is no part of the steady state.
+        await site.passes(15)
+        before, at = process.cpu_times(), time.monotonic()
+        await site.passes_for(MEASURED_SECONDS)
+        after, seconds = process.cpu_times(), time.monotonic() - at
+        used = (after.user + after.system - before.user - before.system) / seconds
+        resident = process.memory_info().rss
+    with capsys.disabled():
+        print(  # noqa: T201 - the figure is what this test is for
+            f"\n{FLEETS} fleets of {DEVICES} devices: all ready after {ready_after:.0f} s; then "
+            f"{used:.2%} of a core over {seconds:.0f} s, {resident / 2**20:.0f} MiB resident"
+        )
+    assert used < MOST_CPU
+    assert resident < MOST_BYTES
