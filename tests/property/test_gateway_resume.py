@@ -102,6 +102,13 @@ class ModelReplayer:
         entries = [entry for entry in stream.messages[after:upto] if entry is not None]
         return Batch(entries, upto)
 
+    async def reaches(self, tenant: TenantId, epoch: str, seq: int) -> bool:
+        stream = self._streams[tenant]
+        await asyncio.sleep(0)
+        if stream.epoch != epoch:
+            raise ReplayFailedError("recreated")
+        return seq <= len(stream.messages)
+
 
 class ModelOutlet:
     """A socket that takes everything at once."""
