@@ -59,6 +59,25 @@ async def test_an_operator_that_was_killed_goes_on_where_it_was(site: OperatorSi
     assert await site.stream_max_bytes("restart") == planned
 
 
+async def test_an_operator_that_starts_plans_with_the_sizes_of_what_is_stored(
+    site: OperatorSite,
+) -> None:
+    site.apply(routers_secret(), applicable("large", events={"replayWindow": "24h"}))
+    await site.until_condition("large", "Ready", "True")
+    planned = await site.stream_max_bytes("large") or 0
+    async with site.jetstream() as js:
+        device = (await site.keys("fleet-inventory", "large"))[0]
+        await js.publish(f"fleet.large.{device}.interfaces", bytes(5_000))
+    assert await site.service.stop(deadline_seconds=9) == 0
+    site.service.start()
+    # The next measurement of a running operator is ten minutes away.
+    await site.until(
+        lambda: asyncio.run(site.stream_max_bytes("large")) or 0,
+        lambda now: now > 2 * planned,
+        what=f"a stream larger than {planned}",
+    )
+
+
 async def test_a_stop_ends_in_time_and_leaves_everything(site: OperatorSite) -> None:
     site.apply(routers_secret(), applicable("stop"))
     await site.until_condition("stop", "Ready", "True")

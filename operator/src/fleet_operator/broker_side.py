@@ -19,6 +19,7 @@ from fleet_common.planning import PlanningError, Sizes, StreamBudget, StreamPlan
 from fleet_common.settings import NatsSection
 from fleet_common.streams.advice import Advice
 from fleet_common.streams.applier import PlanApplier
+from fleet_common.streams.live import list_streams
 from fleet_common.streams.measure import measure_kinds
 from fleet_common.streams.trims import TrimAnnouncer
 from fleet_common.streams.watch import Seen, StreamWatch
@@ -30,7 +31,7 @@ from fleet_contracts.streams import (
     SHARDS_BUCKET,
     SHARDS_BUCKET_MAX_BYTES,
 )
-from fleet_contracts.subjects import TenantId
+from fleet_contracts.subjects import TenantId, stream_name
 from fleet_operator.inventory_sync import InventorySync
 from fleet_operator.metrics import OperatorMetrics
 from fleet_operator.settings import OperatorSection
@@ -109,7 +110,7 @@ class BrokerSide:
         self._planned: tuple[Asked, Mapping[TenantId, Sizes]] | None = None
         self._plan_at = 0.0
         self._look_at = 0.0
-        self._measure_at = time.monotonic() + settings.measure_seconds
+        self._measure_at = 0.0
         self._reconnects = 0
 
     async def connect(self) -> None:
@@ -173,7 +174,8 @@ class BrokerSide:
     ) -> None:
         now = time.monotonic()
         if now >= self._measure_at:
-            await self._measure()
+            # At the start too: a plan without them would shrink what a run before has grown.
+            await self._measure(asked)
             self._measure_at = now + self._settings.measure_seconds
         changed = self._planned is None or not _same(self._planned, (asked, self._measured))
         if changed or anew or now >= self._plan_at:
@@ -209,12 +211,10 @@ class BrokerSide:
         notes += look.notes
         self.state.seen = look.seen
 
-    async def _measure(self) -> None:
-        tenants = [
-            tenant
-            for tenant in self.state.plans
-            if (seen := self.state.seen.get(tenant)) is not None and seen.state.messages
-        ]
+    async def _measure(self, asked: Asked) -> None:
+        streams = await list_streams(self.client)
+        filled = {name for name, stream in streams.items() if stream.info.state.messages}
+        tenants = [fleet.tenant for fleet in asked.fleets if stream_name(fleet.tenant) in filled]
         self._measured = await measure_kinds(self.client, tenants)
 
 
