@@ -43,7 +43,7 @@ FIGURES: tuple[Figure, ...] = (
         "polls_ratio_whole_to_librouteros",
         "x",
         "more",
-        5,
+        None,
         "the whole poll, events encoded and acknowledged; stock librouteros only reading = 1",
     ),
     Figure("poller_kb_per_idle_device", "KB", "less", 40, "resident memory of a connected device"),
