@@ -132,7 +132,8 @@ def bucket_keys(broker: Broker, bucket: str, tenant: str) -> list[str]:
 
     async def read(js: JetStreamContext) -> list[str]:
         try:
-            return await (await js.key_value(bucket)).keys([f"{tenant}.>"])  # pyright: ignore[reportUnknownMemberType] - nats-py's untyped **kwargs
+            keys = await (await js.key_value(bucket)).keys()  # pyright: ignore[reportUnknownMemberType] - nats-py's untyped **kwargs
+            return [key for key in keys if f"{key}.".startswith(f"{tenant}.")]
         except NoKeysError:
             return []
 

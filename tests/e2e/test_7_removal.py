@@ -8,7 +8,7 @@ from e2e.site import FLEETS, RELEASE, Site
 
 _KINDS = "statefulsets,services,configmaps,secrets,poddisruptionbudgets,pods"
 
-_BUCKETS = ("fleet-inventory", "fleet-assignments", "fleet-tenants")
+_BUCKETS = ("fleet-inventory", "fleet-assignments")
 
 
 @pytest.mark.timeout(300)
