@@ -11,10 +11,11 @@ _FLEETS = 100
 _DEVICES = 100
 _WATCHED_SECONDS = 60.0
 _QUIET_SECONDS = 15.0
-_CPU_SHARE = 0.02
-_MEMORY_BYTES = 200e6
-"""With three fleets at work beside them, and all that the steps before did. A hundred alone:
-tests/cluster/test_operator_hundred.py."""
+_TARGET = {"crowd_operator_cpu_percent": 2.0, "crowd_operator_rss_mb": 150.0}
+_GROSS = 2.5
+"""The figures are printed beside their targets; a step fails only far beyond them, since what
+else a machine does must not fail it. There are also three fleets at work, and all that the steps
+before did. A hundred fleets alone: tests/cluster/test_operator_hundred.py."""
 
 
 @pytest.mark.timeout(420)
@@ -38,13 +39,15 @@ def test_a_hundred_resting_fleets_cost_little(site: Site) -> None:
     after, lasted = site.metrics("operator"), time.monotonic() - seen
     share = (after["process_cpu_seconds_total"] - before["process_cpu_seconds_total"]) / lasted
     memory = after["process_resident_memory_bytes"]
-    site.note("crowd_operator_cpu_percent", share * 100)
-    site.note("crowd_operator_rss_mb", memory / 1e6)
+    seen_figures = dict(zip(_TARGET, (share * 100, memory / 1e6), strict=True))
+    for name, figure in seen_figures.items():
+        site.note(name, figure)
+        site.note(f"{name}_target", _TARGET[name])
     changed = {name for name, version in _versions(namespace).items() if versions[name] != version}
     site.note("crowd_objects_written_at_rest", len(changed))
     assert not changed
-    assert share < _CPU_SHARE
-    assert memory < _MEMORY_BYTES
+    beyond = {name: one for name, one in seen_figures.items() if one > _GROSS * _TARGET[name]}
+    assert not beyond
 
 
 @pytest.mark.timeout(300)
