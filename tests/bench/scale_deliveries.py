@@ -22,11 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import nats
 from nats.aio.client import Client
 
 from bench.gateway import connected_clients, result_of
-from bench.scale_process import SIZES, cpu_seconds, resident_kb
+from bench.scale_process import SIZES, broker, cpu_seconds, resident_kb
 from fleet_contracts.codec import encode
 from fleet_contracts.streams import StreamStorage
 from fleet_contracts.subjects import Kind, TenantId, tenant_id
@@ -49,7 +48,7 @@ type _Message = tuple[str, bytes]
 async def cpu_us_per_delivery(runs: int, directory: Path) -> dict[int, list[float]]:
     """CPU microseconds of the gateway, ingest included, of each run at each size."""
     async with contextlib.AsyncExitStack() as stack:
-        server, client = await stack.enter_async_context(_broker(directory / "nats"))
+        server, client = await stack.enter_async_context(broker(directory / "nats"))
         fleets = [
             await stack.enter_async_context(_fleet(server, client, directory, size, runs + 1))
             for size in SIZES
@@ -68,7 +67,7 @@ async def kb_at_each_size(directory: Path) -> dict[int, float]:
     """Resident KB of one gateway as its fleet grows."""
     tenant = tenant_id("grows")
     kb: dict[int, float] = {}
-    async with _broker(directory / "nats") as (server, client):
+    async with broker(directory / "nats") as (server, client):
         js = client.jetstream()  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
         await declare(js, tenant, max_bytes=_STREAM_BYTES, storage=StreamStorage.MEMORY)
         async with _gateway(server, directory, tenant, _SMALL_RING) as gateway:
@@ -127,18 +126,6 @@ async def _fleet(
         await _taken(gateway, held)
         with connected_clients(gateway.port, _CLIENTS, "-", turns * _EVENTS) as clients:
             yield _Fleet(size, gateway, clients, events)
-
-
-@contextlib.asynccontextmanager
-async def _broker(directory: Path) -> AsyncGenerator[tuple[NatsServer, Client]]:
-    server = NatsServer(directory, max_memory="1GB")
-    server.start()
-    try:
-        client = await nats.connect(server.url)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
-        yield server, client
-        await client.close()
-    finally:
-        server.stop()
 
 
 @contextlib.asynccontextmanager

@@ -1,14 +1,32 @@
-"""What the scale bench reads of a process it does not share: CPU time and resident memory."""
+"""What the parts of the scale bench share: a broker, CPU time and memory of other processes."""
 
 import asyncio
+import contextlib
 import itertools
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 
+import nats
 import psutil
+from nats.aio.client import Client
+
+from support.nats import NatsServer
 
 SIZES = (100, 1_000, 5_000, 10_000)
 """Devices of a fleet."""
+
+
+@contextlib.asynccontextmanager
+async def broker(directory: Path) -> AsyncGenerator[tuple[NatsServer, Client]]:
+    """A broker with room for what a bench holds, and a client of it."""
+    server = NatsServer(directory, max_memory="1GB")
+    server.start()
+    try:
+        client = await nats.connect(server.url)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+        yield server, client
+        await client.close()
+    finally:
+        server.stop()
 
 
 def cpu_seconds(pid: int) -> float:

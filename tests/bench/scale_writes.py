@@ -24,10 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
-import nats
 from nats.aio.client import Client
 
-from bench.scale_process import SIZES, cpu_seconds, resident_kb
+from bench.scale_process import SIZES, broker, cpu_seconds, resident_kb
 from fleet_common.broker import declare_stream
 from fleet_contracts.codec import encode
 from fleet_contracts.streams import StreamStorage, tenant_stream
@@ -81,7 +80,7 @@ async def cpu_us_per_stored_event(
     caught_up = {size: list[WriteCost]() for size in SIZES}
     live = {size: list[WriteCost]() for size in SIZES}
     async with contextlib.AsyncExitStack() as stack:
-        server, client = await stack.enter_async_context(_broker(directory / "nats"))
+        server, client = await stack.enter_async_context(broker(directory / "nats"))
         fleets = [
             await stack.enter_async_context(_fleet(server, client, directory, postgres, size))
             for size in SIZES
@@ -99,7 +98,7 @@ async def kb_at_each_size(directory: Path, postgres: PostgresServer) -> dict[int
     """Resident KB of one writer as its fleet grows."""
     kb: dict[int, float] = {}
     async with (
-        _broker(directory / "nats") as (server, client),
+        broker(directory / "nats") as (server, client),
         _fleet(server, client, directory, postgres, SIZES[0], "grows") as fleet,
     ):
         # Batches of the largest kind first: what grows later is the fleet.
@@ -240,18 +239,6 @@ async def _opened(connection: "asyncpg.Connection[asyncpg.Record]", writer: Writ
                 await asyncio.sleep(0.05)
     except TimeoutError:
         raise RuntimeError(f"the writer opened no stream:\n{writer.tail()}") from None
-
-
-@contextlib.asynccontextmanager
-async def _broker(directory: Path) -> AsyncGenerator[tuple[NatsServer, Client]]:
-    server = NatsServer(directory, max_memory="1GB")
-    server.start()
-    try:
-        client = await nats.connect(server.url)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
-        yield server, client
-        await client.close()
-    finally:
-        server.stop()
 
 
 def _midnight_ms() -> int:

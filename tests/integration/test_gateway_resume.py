@@ -6,20 +6,20 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 
-import nats
 import pytest
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
 from chaos.proxy import Link
-from fleet_contracts.subjects import Kind, tenant_id
+from fleet_contracts.subjects import tenant_id
 from support.gateway import (
     Frame,
     GatewayProcess,
     Router,
     SseClient,
     declare,
-    publish,
+    declared,
+    publish_statuses,
     running_gateway,
     sse,
 )
@@ -41,11 +41,7 @@ class Site:
     directory: Path
 
     async def statuses(self, router: Router, start: int, count: int) -> list[int]:
-        sequences: list[int] = []
-        for number in range(start, start + count):
-            poll = router.poll(number)
-            sequences += await publish(self.js, router, {Kind.STATUS: poll[Kind.STATUS]})
-        return sequences
+        return await publish_statuses(self.js, router, start, count)
 
     def gateway(self, **settings: str) -> contextlib.AbstractAsyncContextManager[GatewayProcess]:
         url = f"nats://127.0.0.1:{self.link.port}"
@@ -54,15 +50,9 @@ class Site:
 
 @pytest.fixture
 async def site(nats_server: NatsServer, tmp_path: Path) -> AsyncGenerator[Site]:
-    async with asyncio.timeout(10):
-        client = await nats.connect(nats_server.url, max_reconnect_attempts=-1)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
-    js = client.jetstream()  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
-    await declare(js, "north")
     link = Link("nats", free_port(), nats_server.port)
-    async with link.serve():
+    async with declared(nats_server, "north") as (client, js), link.serve():
         yield Site(nats_server, client, js, link, tmp_path)
-    async with asyncio.timeout(10):
-        await client.close()
 
 
 async def first_frame(client: SseClient) -> Frame:

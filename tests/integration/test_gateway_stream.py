@@ -23,7 +23,9 @@ from support.gateway import (
     Router,
     SseClient,
     declare,
+    declared,
     publish,
+    publish_statuses,
     running_gateway,
     sse,
 )
@@ -46,11 +48,7 @@ class Site:
 
     async def statuses(self, router: Router, start: int, count: int) -> list[int]:
         """Publish `count` polls' statuses; returns their sequences."""
-        sequences: list[int] = []
-        for number in range(start, start + count):
-            poll = router.poll(number)
-            sequences += await publish(self.js, router, {Kind.STATUS: poll[Kind.STATUS]})
-        return sequences
+        return await publish_statuses(self.js, router, start, count)
 
     def gateway(self, **settings: str) -> contextlib.AbstractAsyncContextManager[GatewayProcess]:
         return running_gateway(self.server, self.directory / "gateway", **settings)
@@ -58,13 +56,8 @@ class Site:
 
 @pytest.fixture
 async def site(nats_server: NatsServer, tmp_path: Path) -> AsyncGenerator[Site]:
-    async with asyncio.timeout(10):
-        client = await nats.connect(nats_server.url, max_reconnect_attempts=-1)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
-    js = client.jetstream()  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
-    await declare(js, "north")
-    yield Site(nats_server, client, js, tmp_path)
-    async with asyncio.timeout(10):
-        await client.close()
+    async with declared(nats_server, "north") as (client, js):
+        yield Site(nats_server, client, js, tmp_path)
 
 
 async def metric(gateway: GatewayProcess, name: str) -> float:

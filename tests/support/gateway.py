@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import nats
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
@@ -239,6 +240,30 @@ async def publish(
         )
         sequences.append(ack.seq)
     return sequences
+
+
+async def publish_statuses(
+    js: JetStreamContext, router: Router, start: int, count: int
+) -> list[int]:
+    """Publish `count` polls' statuses; returns their sequences."""
+    sequences: list[int] = []
+    for number in range(start, start + count):
+        sequences += await publish(js, router, {Kind.STATUS: router.poll(number)[Kind.STATUS]})
+    return sequences
+
+
+@contextlib.asynccontextmanager
+async def declared(
+    server: NatsServer, tenant: str
+) -> AsyncGenerator[tuple[Client, JetStreamContext]]:
+    """A client of a broker that has the tenant's stream."""
+    async with asyncio.timeout(10):
+        client = await nats.connect(server.url, max_reconnect_attempts=-1)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+    js = client.jetstream()  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+    await declare(js, tenant)
+    yield client, js
+    async with asyncio.timeout(10):
+        await client.close()
 
 
 async def publish_fleet(

@@ -84,7 +84,6 @@ async def run(runtime: Runtime, settings: OperatorSettings, metrics: OperatorMet
     reporter = Reporter(sources, section.status_seconds)
     parts = Parts(
         store=store,
-        kube=kube,
         fleets=fleets,
         broker=broker,
         assigning=assigning,

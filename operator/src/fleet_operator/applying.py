@@ -9,7 +9,7 @@ from fleet_operator.drift import covers, owner_uid, projected
 from fleet_operator.kinds import Document, ObjectKey, annotation, is_ours, part
 from fleet_operator.kube import Kube, KubeRefusedError
 from fleet_operator.metrics import OperatorMetrics
-from fleet_operator.store import Store, digest, trimmed, version_of
+from fleet_operator.store import Store, digest, version_of
 from fleet_operator.workloads import HASH_ANNOTATION, Owner, Wanted, keys_of
 
 _log = logging.getLogger(__name__)
@@ -88,9 +88,8 @@ class Objects:
                 409,
             )
         reason, words = _why(live, one)
-        after = trimmed(one.key.kind, await self._kube.apply(one.key, one.document))
+        after = self._store.take(one.key.kind, await self._kube.apply(one.key, one.document))
         self._accepted[one.key] = (one.hash, _seen(after, one.document))
-        self._store.put(one.key.kind, after)
         unchanged = live is not None and version_of(after) == version_of(live)
         if unchanged:
             return None

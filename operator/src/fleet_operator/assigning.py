@@ -85,7 +85,8 @@ class Assigning:
         self._assigners: dict[TenantId, Assigner] = {}
         self._stepping: dict[TenantId, asyncio.Task[None]] = {}
         self._found: dict[TenantId, Found] = {}
-        self._records: set[str] = set()
+        self._records: dict[str, set[str]] = {}
+        """Shards with an assignment, by tenant."""
         self._records_at: float | None = None
         self._trouble: str | None = None
         self._failing: dict[TenantId, str] = {}
@@ -138,21 +139,21 @@ class Assigning:
             return
         self._note_trouble(None)
         self._signs.prefetched(signs)
+        beats: dict[str, dict[str, bytes]] = {}
+        for key, message in signs.items():
+            tenant, _, shard = key.partition(".")
+            beats.setdefault(tenant, {})[shard] = message.payload
         for tenant, ask in self._asked.items():
             if tenant in self._stepping or self._idle(tenant, ask):
                 continue
-            beats = {
-                key.removeprefix(f"{tenant}."): message.payload
-                for key, message in signs.items()
-                if key.startswith(f"{tenant}.")
-            }
-            step = asyncio.create_task(self._step(tenant, ask, beats), name=f"assign {tenant}")
+            work = self._step(tenant, ask, beats.get(tenant, {}))
+            step = asyncio.create_task(work, name=f"assign {tenant}")
             self._stepping[tenant] = step
             step.add_done_callback(lambda _, tenant=tenant: self._stepping.pop(tenant, None))
 
     def _idle(self, tenant: TenantId, ask: Ask) -> bool:
         """Nothing is wanted and nothing is there: said without asking the broker."""
-        if ask.shards or any(key.startswith(f"{tenant}.") for key in self._records):
+        if ask.shards or self._records.get(tenant):
             return False
         found = self._found.get(tenant)
         if found is None or found.ask != ask or found.step.shares:
@@ -166,12 +167,16 @@ class Assigning:
         now = time.monotonic()
         if self._records_at is not None and now - self._records_at < _RECORDS_SECONDS:
             return
-        self._records = set(await read_bucket(self._client, ASSIGNMENTS_BUCKET))
+        assignments = await read_bucket(self._client, ASSIGNMENTS_BUCKET)
+        self._records = {}
+        for key in assignments:
+            tenant, _, shard = key.partition(".")
+            self._records.setdefault(tenant, set()).add(shard)
         self._records_at = now
         known = self._known
         if known is None:
             return
-        for bucket, keys in ((ASSIGNMENTS_BUCKET, self._records), (SHARDS_BUCKET, signs.keys())):
+        for bucket, keys in ((ASSIGNMENTS_BUCKET, assignments), (SHARDS_BUCKET, signs)):
             left = [key for key in keys if key.partition(".")[0] not in known]
             if left:
                 store = await self._js.key_value(bucket)
@@ -198,8 +203,7 @@ class Assigning:
         self._failing.pop(tenant, None)
         if step.moved:
             self._metrics.moved.labels(tenant).inc(step.moved)
-        known = {f"{tenant}.{shard}" for shard in step.shares}
-        self._records = {key for key in self._records if not key.startswith(f"{tenant}.")} | known
+        self._records[tenant] = set(step.shares)
         before = self._found.get(tenant)
         loads = {shard: load for shard in ask.shards if (load := _load(beats.get(shard)))}
         self._found[tenant] = Found(ask, step, time.monotonic(), loads)

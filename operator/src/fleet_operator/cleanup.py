@@ -19,11 +19,11 @@ from fleet_operator.announcing import Announcer
 from fleet_operator.assigning import Assigning
 from fleet_operator.broker_side import BrokerSide
 from fleet_operator.fleets import Known
-from fleet_operator.kinds import FINALIZER, ROUTER_FLEET, STATEFUL_SET, Document, ObjectKey, part
+from fleet_operator.kinds import FINALIZER, ROUTER_FLEET, Document, part
 from fleet_operator.kube import Kube
 from fleet_operator.metrics import OperatorMetrics
-from fleet_operator.store import Store, trimmed
-from fleet_operator.workloads import Owner, object_name
+from fleet_operator.store import Store
+from fleet_operator.workloads import Owner, stateful_set_key
 
 _log = logging.getLogger(__name__)
 
@@ -82,6 +82,10 @@ class Cleanup:
         there: int = part(live, "status").get("replicas", 0)
         return asked == there == 0
 
+    async def hold(self, known: Known) -> None:
+        """Its end is seen to: our finalizer is on it. Raises KubeError."""
+        await self._finalize(known, [*known.finalizers, FINALIZER])
+
     async def advance(self, known: Known) -> None:
         """The next step. Raises KubeError."""
         left: str | None = "its pods have not ended"
@@ -130,23 +134,24 @@ class Cleanup:
         return None
 
     async def _release(self, known: Known) -> None:
-        patch = {
-            "metadata": {
-                "finalizers": [one for one in known.finalizers if one != FINALIZER],
-                "resourceVersion": known.body["metadata"]["resourceVersion"],
-            }
-        }
-        after = await self._kube.merge(known.key, patch)
-        self._store.put(ROUTER_FLEET, trimmed(ROUTER_FLEET, after))
-        self._metrics.writes.labels("RouterFleet", "finalizer").inc()
+        await self._finalize(known, [one for one in known.finalizers if one != FINALIZER])
         _log.info(
             "finalizer removed",
             extra={"namespace": known.owner.namespace, "tenant": known.owner.name},
         )
 
+    async def _finalize(self, known: Known, finalizers: list[str]) -> None:
+        patch = {
+            "metadata": {
+                "finalizers": finalizers,
+                "resourceVersion": known.body["metadata"]["resourceVersion"],
+            }
+        }
+        self._store.take(ROUTER_FLEET, await self._kube.merge(known.key, patch))
+        self._metrics.writes.labels("RouterFleet", "finalizer").inc()
+
     def _live(self, known: Known) -> Document | None:
-        name = object_name(known.owner.name)
-        return self._store.get(ObjectKey(STATEFUL_SET, known.owner.namespace, name))
+        return self._store.get(stateful_set_key(known.owner))
 
     def _released(self, known: Known) -> bool:
         found = self._assigning.found(known.tenant)

@@ -22,13 +22,12 @@ from fleet_operator.assigning import Ask, Assigning
 from fleet_operator.broker_side import Asked, BrokerSide
 from fleet_operator.cleanup import Cleanup
 from fleet_operator.fleets import Fleets, Known
-from fleet_operator.kinds import FINALIZER, ROUTER_FLEET, WATCHED
-from fleet_operator.kube import Kube
+from fleet_operator.kinds import WATCHED
 from fleet_operator.metrics import OperatorMetrics
 from fleet_operator.poller_pods import PollerPods
 from fleet_operator.reporting import Reporter
 from fleet_operator.shards import ShardCount, Shards
-from fleet_operator.store import Store, trimmed
+from fleet_operator.store import Store
 from fleet_operator.wake import Wake
 from fleet_operator.workloads import Wanted, workloads
 
@@ -45,7 +44,6 @@ class Parts:
     """What a pass works with."""
 
     store: Store
-    kube: Kube
     fleets: Fleets
     broker: BrokerSide
     assigning: Assigning
@@ -209,19 +207,11 @@ class Controller:
         return all(await self._together(new, self._finalizer))
 
     async def _finalizer(self, known: Known) -> bool:
-        patch = {
-            "metadata": {
-                "finalizers": [*known.finalizers, FINALIZER],
-                "resourceVersion": known.body["metadata"]["resourceVersion"],
-            }
-        }
         try:
-            after = await self._parts.kube.merge(known.key, patch)
+            await self._parts.cleanup.hold(known)
         except TransientError as error:
             self._failed(known, error)
             return False
-        self._parts.store.put(ROUTER_FLEET, trimmed(ROUTER_FLEET, after))
-        self._parts.metrics.writes.labels("RouterFleet", "finalizer").inc()
         return True
 
     def _forget_gone(self, everyone: Iterable[Known]) -> None:

@@ -46,10 +46,6 @@ class InventorySync:
         self._there: dict[str, bytes] | None = None
         self._mark: _Mark | None = None
 
-    def forget(self) -> None:
-        """Read everything at the next look."""
-        self._mark = None
-
     async def sync(self, wanted: Mapping[str, bytes], keep: Iterable[str] = ()) -> int:
         """The bucket holds `wanted`, by key, and nothing else; returns the number of writes.
 

@@ -39,7 +39,6 @@ EVENT: Final = ObjectKind("", "v1", "Event", "events")
 OWNED: Final = (CONFIG_MAP, SECRET, SERVICE, DISRUPTION_BUDGET, STATEFUL_SET)
 """What a fleet has, in the order of applying: the pods come last."""
 WATCHED: Final = (ROUTER_FLEET, *OWNED)
-BY_KIND: Final = {one.kind: one for one in (*WATCHED, POD, EVENT)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,6 @@ from fleet_common.errors import ConfigurationError, TransientError
 from fleet_operator.kinds import FIELD_MANAGER, Document, ObjectKey, ObjectKind
 
 _NOT_FOUND: Final = 404
-_CONFLICT: Final = 409
-_GONE: Final = 410
 _REFUSED: Final = frozenset({400, 403, 405, 413, 422})
 _LIST_CHUNK: Final = 100
 _ALL_NAMESPACES: Final = "*"

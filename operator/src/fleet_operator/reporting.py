@@ -30,7 +30,7 @@ from fleet_operator.status import (
     read_status,
     stream_summary,
 )
-from fleet_operator.store import Store, trimmed
+from fleet_operator.store import Store
 from fleet_operator.verdicts import Situation, conflict_verdicts, verdicts
 from fleet_operator.workloads import selector
 
@@ -85,7 +85,7 @@ class Reporter:
         if document is not None:
             self._say_what_changed(known, found)
             after = await self._kube.merge_status(known.key, _patch(old, document))
-            self._store.put(ROUTER_FLEET, trimmed(ROUTER_FLEET, after))
+            self._store.take(ROUTER_FLEET, after)
             self._metrics.writes.labels("RouterFleet", "status").inc()
         self._said[known.owner.uid] = (situation, known.body, ready)
         return ready

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from fleet_common.assignment import shard_names, shards_wanted
 from fleet_operator.assigning import Ask, Assigning, Found
 from fleet_operator.fleets import Known
-from fleet_operator.kinds import STATEFUL_SET, Document, ObjectKey, annotation, part
+from fleet_operator.kinds import Document, annotation, part
 from fleet_operator.scaling import Saturation, observe, replicas_to_keep, shards_for
 from fleet_operator.store import Store
-from fleet_operator.workloads import EXTRA_ANNOTATION, object_name
+from fleet_operator.workloads import EXTRA_ANNOTATION, stateful_set_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,5 +98,4 @@ class Shards:
         )
 
     def _live(self, known: Known) -> Document | None:
-        name = object_name(known.owner.name)
-        return self._store.get(ObjectKey(STATEFUL_SET, known.owner.namespace, name))
+        return self._store.get(stateful_set_key(known.owner))

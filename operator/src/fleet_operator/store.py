@@ -82,6 +82,12 @@ class Store:
         self._changed()
         return True
 
+    def take(self, kind: ObjectKind, document: Document) -> Document:
+        """What the API server answered to a write, trimmed and put; returns it as it is kept."""
+        kept = trimmed(kind, document)
+        self.put(kind, kept)
+        return kept
+
     def drop(self, kind: ObjectKind, document: Document) -> None:
         """It was deleted, at the version that it has here."""
         key, version = key_of(kind, document), version_of(document)

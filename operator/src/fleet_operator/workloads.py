@@ -60,6 +60,11 @@ def object_name(tenant: str) -> str:
     return f"{tenant}-shard"
 
 
+def stateful_set_key(owner: Owner) -> ObjectKey:
+    """Of the fleet's StatefulSet."""
+    return ObjectKey(STATEFUL_SET, owner.namespace, object_name(owner.name))
+
+
 def nats_secret_name(tenant: str) -> str:
     """Of the Secret with the pollers' NATS user."""
     return f"{tenant}-shard-nats"

@@ -23,6 +23,14 @@ from fleet_writer.errors import (
 from fleet_writer.settings import DatabaseSection
 from fleet_writer.times import decode_timestamptz
 
+_ENDED: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+)
+"""What a connection that has gone may raise when it is given up (a time-out is an OSError)."""
+
 type Row = Mapping[str, Any]
 type Records = Sequence[tuple[object, ...]]
 
@@ -73,12 +81,7 @@ class Connection:
             yield
         except BaseException:
             # A connection that died has rolled back; the first error is the one to report.
-            with contextlib.suppress(
-                asyncpg.PostgresError,
-                asyncpg.InterfaceError,
-                asyncpg.InternalClientError,
-                OSError,
-            ):
+            with contextlib.suppress(*_ENDED):
                 await transaction.rollback()
             raise
         with _our_errors():
@@ -116,13 +119,7 @@ class Connection:
         """Close politely within two seconds, else cut. Frees the session's advisory locks."""
         try:
             await self._raw.close(timeout=_CLOSE_SECONDS)
-        except (
-            asyncpg.PostgresError,
-            asyncpg.InterfaceError,
-            asyncpg.InternalClientError,
-            OSError,
-            TimeoutError,
-        ):
+        except _ENDED:
             self._raw.terminate()
 
 

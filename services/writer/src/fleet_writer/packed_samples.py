@@ -26,13 +26,10 @@ from fleet_contracts.gen.fleet.v1.events_pb2 import (
     WirelessClient,
 )
 from fleet_writer import tables
+from fleet_writer.packed import NULL, PLACE
 from fleet_writer.words import error_class_word, wireless_package_word
 
-_NULL: Final = b"\xff\xff\xff\xff"
-"""A field without value: its length is -1."""
 _LENGTH: Final = Struct(">i")
-_PLACE: Final = Struct(">hiii8s")
-"""How a row begins whose first columns are device_id and slot: their number, they."""
 _STATUS: Final = Struct(">hiii8si?i?iqiqiqiqi")
 _STATUS_REST: Final = Struct(">i?i?iqiqiqiq")
 _STATUS_REST_NO_UPTIME: Final = Struct(">i?i?iiqiqiq")
@@ -146,12 +143,12 @@ class PackedFields:
 
     def _new_layout(self, given: tuple[bool, ...]) -> _Layout:
         names = tuple(compress(self._optional, given))
-        row_format = f">{_PLACE.size}s"
+        row_format = f">{PLACE.size}s"
         fields: list[object] = [b""]
         constant = b""
         for name, letter in (self._optional | self._required).items():
             if name not in names and name not in self._required:
-                constant += _NULL
+                constant += NULL
                 continue
             constant += _LENGTH.pack(calcsize(f">{letter}"))
             row_format += f"{len(constant)}s{letter}"
@@ -183,12 +180,12 @@ class SamplePacker:
 
     def health(self, device_id: int, slot: bytes, body: Health) -> bytes:
         """The row of the device itself."""
-        start = _PLACE.pack(_HEALTH_COLUMNS, 4, device_id, 8, slot)
+        start = PLACE.pack(_HEALTH_COLUMNS, 4, device_id, 8, slot)
         return self._health.pack(start, (body,))[0] + _smallints(body.cpu_core_load_percent[:])
 
     def radios(self, device_id: int, slot: bytes, radios: Sequence[Radio]) -> list[bytes]:
         """A row for each; of an interface named twice the first."""
-        rows = self._radios.pack(_PLACE.pack(_RADIO_COLUMNS, 4, device_id, 8, slot), radios)
+        rows = self._radios.pack(PLACE.pack(_RADIO_COLUMNS, 4, device_id, 8, slot), radios)
         by_interface: dict[str, bytes] = {}
         for row, (interface, ssid, band) in zip(rows, map(_radio_texts, radios), strict=True):
             if interface not in by_interface:
@@ -199,7 +196,7 @@ class SamplePacker:
         self, device_id: int, slot: bytes, clients: Sequence[WirelessClient]
     ) -> tuple[int, bytes]:
         """Number of rows and they; of a MAC address twice on an interface the first."""
-        rows = self._clients.pack(_PLACE.pack(_CLIENT_COLUMNS, 4, device_id, 8, slot), clients)
+        rows = self._clients.pack(PLACE.pack(_CLIENT_COLUMNS, 4, device_id, 8, slot), clients)
         texts = list(map(_client_texts, clients))
         if len(set(texts)) == 1 and len({row[-_MAC_BYTES:] for row in rows}) == len(rows):
             interface, ssid = texts[0]
@@ -228,8 +225,8 @@ def pack_status(device_id: int, slot: bytes, event: Event) -> bytes:
             _STATUS_COLUMNS, 4, device_id, 8, slot, 1, up, 1, rebooted,
             8, uptime, 8, failures, 8, observed, 8, duration, -1,
         )
-    head = _PLACE.pack(_STATUS_COLUMNS, 4, device_id, 8, slot)
-    error_class = _NULL if up else text(error_class_word(body.error_class))
+    head = PLACE.pack(_STATUS_COLUMNS, 4, device_id, 8, slot)
+    error_class = NULL if up else text(error_class_word(body.error_class))
     if uptime or body.HasField("uptime_seconds"):
         return head + _STATUS_REST.pack(
             1, up, 1, rebooted, 8, uptime, 8, failures, 8, observed, 8, duration
@@ -264,7 +261,7 @@ def pack_sensors(
 def pack_wireless(device_id: int, slot: bytes, body: Wireless, radios: int, clients: int) -> bytes:
     """The row of the device itself."""
     return (
-        _PLACE.pack(_WIRELESS_COLUMNS, 4, device_id, 8, slot)
+        PLACE.pack(_WIRELESS_COLUMNS, 4, device_id, 8, slot)
         + text(wireless_package_word(body.package))
         + _WIRELESS_COUNTS.pack(4, radios, 4, clients, 8, body.clients_left_out)
     )
@@ -290,7 +287,7 @@ def _smallints(values: Sequence[int]) -> bytes:
     then for its dimension the size and the first index, then the elements.
     """
     if not values:
-        return _NULL
+        return NULL
     array, fields = _smallints_layout(len(values))
     fields[7::2] = values
     return array.pack(*fields)
