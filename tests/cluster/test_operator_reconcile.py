@@ -88,6 +88,12 @@ async def test_nothing_is_written_while_nothing_changes(operator_site: OperatorS
         )
         return versions
 
+    # Devices are counted for the first time some seconds after everything else is told.
+    await site.until(
+        lambda: site.get("rf", "quiet")["status"]["devices"].get("up"),
+        lambda up: up is not None,
+        what="the first count of devices",
+    )
     # Events of the start may still be on their way, and the API server's own status with them.
     previous, settled = await picture(), time.monotonic()
     while time.monotonic() - settled < 3:
