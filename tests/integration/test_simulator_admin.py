@@ -1,7 +1,9 @@
 """The admin endpoint: ledger, faults and time at run time."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -84,6 +86,28 @@ async def test_devices_are_listed_without_credentials(simulator: Simulator) -> N
     assert "secret" not in answer.text
 
 
+async def test_users_are_changed_while_sessions_go_on_or_are_hung_up(
+    simulator: Simulator,
+) -> None:
+    endpoint = simulator.endpoint("router-1")
+    old = {"username": endpoint.username, "password": endpoint.password}
+    new = {**old, "password": "next"}
+    renewed = replace(endpoint, password="next")  # noqa: S106 - of a simulated router
+    async with admin(simulator) as http, raw_api(endpoint) as api:
+        answer = await http.put("/users/alpha", json={"users": [old, new]})
+        assert answer.json() == {"devices": 2}
+        async with raw_api(endpoint), raw_api(renewed):
+            pass
+        await http.put("/users/alpha", json={"users": [new]})
+        assert len(await api.rows("/interface/print")) == 10
+        with pytest.raises(AssertionError, match="user name or password"):
+            async with raw_api(endpoint):
+                pass
+        await http.put("/users/alpha", json={"users": [new], "hang_up": True})
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await api.rows("/interface/print")
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "said"),
     [
@@ -98,6 +122,10 @@ async def test_devices_are_listed_without_credentials(simulator: Simulator) -> N
         ("POST", "/clock", b'{"scale": true}', 400, "scale must be a number"),
         ("GET", "/ledger/alpha/nobody", b"", 404, "no device alpha/nobody"),
         ("POST", "/devices/alpha/nobody/reboot", b"", 404, "no device alpha/nobody"),
+        ("PUT", "/users/nobody", b"{}", 404, "no device of nobody"),
+        ("PUT", "/users/alpha", b"{}", 400, "users must be a list"),
+        ("PUT", "/users/alpha", b'{"users": [{"username": "a"}]}', 400, "username and password"),
+        ("PUT", "/users/alpha", b'{"users": [], "hang_up": 1}', 400, "hang_up must be"),
         ("GET", "/nothing", b"", 404, "Not Found"),
         ("PATCH", "/faults", b"", 405, "Method Not Allowed"),
     ],

@@ -4,6 +4,7 @@ from fleet_simulator.login import Accepted, Challenged, Credentials, answer, cha
 from fleet_simulator.tables import TrapError
 
 USER = Credentials(b"admin", b"secret")
+USERS = (USER, Credentials(b"admin", b"next"), Credentials(b"guest", b"other"))
 CHALLENGE = bytes(range(16))
 
 
@@ -11,7 +12,7 @@ def ask(
     version: tuple[int, int, int], challenge: bytes | None = None, **arguments: bytes
 ) -> Accepted | Challenged:
     given = {name.encode(): value for name, value in arguments.items()}
-    return answer(given, USER, version, challenge, lambda: CHALLENGE)
+    return answer(given, USERS, version, challenge, lambda: CHALLENGE)
 
 
 def test_challenge_response_is_the_manuals_vector() -> None:
@@ -76,3 +77,28 @@ def test_wrong_or_unasked_challenge_response_is_refused(
 
     with pytest.raises(TrapError, match="cannot log in"):
         ask((6, 40, 9), challenge, name=name, response=response)
+
+
+@pytest.mark.parametrize(
+    ("name", "password", "right"),
+    [
+        (b"admin", b"next", True),
+        (b"guest", b"other", True),
+        (b"guest", b"secret", False),
+        (b"admin", b"other", False),
+    ],
+)
+def test_each_user_has_a_password_of_its_own(name: bytes, password: bytes, right: bool) -> None:  # noqa: FBT001 - a test's parameter
+    response = challenge_response(password, CHALLENGE)
+
+    def both() -> None:
+        assert ask((7, 1, 0), name=name, password=password) == Accepted()
+        assert ask((6, 40, 0), CHALLENGE, name=name, response=response) == Accepted()
+
+    if right:
+        both()
+        return
+    with pytest.raises(TrapError):
+        ask((7, 1, 0), name=name, password=password)
+    with pytest.raises(TrapError):
+        ask((6, 40, 0), CHALLENGE, name=name, response=response)

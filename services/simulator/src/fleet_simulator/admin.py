@@ -18,11 +18,13 @@ from fleet_common.admin import admin_routes
 from fleet_common.health import Health
 from fleet_simulator.device import Device
 from fleet_simulator.faults import FaultError, FaultRule, parse_kind, parse_plan, parse_rule
+from fleet_simulator.login import Credentials
 from fleet_simulator.metrics import SimulatorMetrics
 from fleet_simulator.server import Simulator
 
 _MAX_BODY_BYTES = 1 << 20
 _MAX_ADVANCE_SECONDS = 400 * 86400.0
+_USER_FIELDS = 2
 
 
 def admin_app(simulator: Simulator, health: Health, metrics: SimulatorMetrics) -> Starlette:
@@ -35,6 +37,7 @@ def admin_app(simulator: Simulator, health: Health, metrics: SimulatorMetrics) -
         Route("/ledger/{tenant}/{device}", admin.device_ledger, methods=["GET"]),
         Route("/devices", admin.devices, methods=["GET"]),
         Route("/devices/{tenant}/{device}/reboot", admin.reboot, methods=["POST"]),
+        Route("/users/{tenant}", admin.set_users, methods=["PUT"]),
         Route("/faults", admin.faults, methods=["GET"]),
         Route("/faults", admin.add_fault, methods=["POST"]),
         Route("/faults", admin.replace_faults, methods=["PUT"]),
@@ -110,6 +113,27 @@ class _Admin:
         body = await _body(request)
         self._device(request).reboot(_number(body, "seconds", 2.0, 0.0, 3600.0))
         return JSONResponse({})
+
+    async def set_users(self, request: Request) -> Response:
+        """Who may log in to a tenant's devices from now on, as an administrator would change it.
+
+        `{"users": [{"username": …, "password": …}], "hang_up": true}`: with `hang_up` the
+        sessions that are open end as well; RouterOS lets them go on.
+        """
+        tenant: str = request.path_params["tenant"]
+        devices = [one for one in self._simulator.devices if one.tenant == tenant]
+        if not devices:
+            raise HTTPException(404, f"there is no device of {tenant}")
+        body = await _body(request)
+        users = _users(body.get("users"))
+        hang_up = body.get("hang_up", False)
+        if not isinstance(hang_up, bool):
+            raise _BadRequestError("hang_up must be true or false")
+        for device in devices:
+            device.users = users
+            if hang_up:
+                device.cut()
+        return JSONResponse({"devices": len(devices)})
 
     async def faults(self, _request: Request) -> Response:
         """The rules in force."""
@@ -193,6 +217,19 @@ def _number(
     if not lowest <= value <= highest:
         raise _BadRequestError(f"{name} must be between {lowest:g} and {highest:g}")
     return float(value)
+
+
+def _users(value: object) -> tuple[Credentials, ...]:
+    if not isinstance(value, list):
+        raise _BadRequestError("users must be a list of objects with username and password")
+    users: list[Credentials] = []
+    for one in cast("list[object]", value):
+        given = cast("Mapping[str, object]", one) if isinstance(one, dict) else {}
+        name, password = given.get("username"), given.get("password")
+        if not isinstance(name, str) or not isinstance(password, str) or len(given) != _USER_FIELDS:
+            raise _BadRequestError("a user is an object with username and password, both text")
+        users.append(Credentials(name.encode(), password.encode()))
+    return tuple(users)
 
 
 async def _http_error(_request: Request, error: Exception) -> Response:

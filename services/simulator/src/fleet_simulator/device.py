@@ -62,7 +62,6 @@ class Device:
         "clock",
         "command_rules",
         "context",
-        "credentials",
         "ledger",
         "listener_rules",
         "login_rules",
@@ -73,6 +72,7 @@ class Device:
         "router",
         "sessions",
         "tenant",
+        "users",
     )
 
     def __init__(
@@ -88,7 +88,7 @@ class Device:
         self.router = router
         self.name = router.name
         self.tenant = router.tenant
-        self.credentials = Credentials(router.username.encode(), router.password.encode())
+        self.users = (Credentials(router.username.encode(), router.password.encode()),)
         self.clock = clock
         self.reader = reader
         self.context = Context(router, clock.now, self.changed, self.note_refusal)

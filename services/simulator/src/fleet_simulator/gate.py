@@ -36,7 +36,7 @@ class LoginGate:
             self._strike()
             outcome = answer(
                 command.arguments,
-                device.credentials,
+                device.users,
                 device.router.version,
                 challenge,
                 lambda: os.urandom(_CHALLENGE_BYTES),

@@ -6,7 +6,7 @@ Sources: MikroTik's manual, "API", "Initial login" (plain since 6.43; the challe
 
 import hashlib
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -44,30 +44,34 @@ class Credentials:
 
 def answer(
     arguments: Mapping[bytes, bytes],
-    credentials: Credentials,
+    users: Sequence[Credentials],
     version: tuple[int, int, int],
     challenge: bytes | None,
     new_challenge: Callable[[], bytes],
 ) -> Accepted | Challenged:
     """Decide on one `/login` sentence; `challenge` is the one given before, if any.
 
-    Before 6.43 a name with a password is answered with a challenge, as the router did.
+    `users` are all that there are. Before 6.43 a name with a password is answered with a challenge, as the router did.
     Raises TrapError with the version's own words when the login is refused.
     """
     response = arguments.get(b"response")
     if response is not None:
-        right = challenge is not None and hmac.compare_digest(
-            response.lower(), challenge_response(credentials.password, challenge)
-        )
-        if right and arguments.get(b"name") == credentials.username:
+        if challenge is not None and any(
+            hmac.compare_digest(response.lower(), challenge_response(user.password, challenge))
+            for user in users
+            if user.username == arguments.get(b"name")
+        ):
             return Accepted()
         raise refusal(version)
     if version < _PLAIN_SINCE:
         return Challenged(new_challenge())
     if b"name" not in arguments and version < _CHALLENGE_UNTIL:
         return Challenged(new_challenge())
-    right = hmac.compare_digest(arguments.get(b"password", b""), credentials.password)
-    if right and arguments.get(b"name") == credentials.username:
+    if any(
+        hmac.compare_digest(arguments.get(b"password", b""), user.password)
+        for user in users
+        if user.username == arguments.get(b"name")
+    ):
         return Accepted()
     raise refusal(version)
 
