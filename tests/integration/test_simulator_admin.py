@@ -92,7 +92,7 @@ async def test_users_are_changed_while_sessions_go_on_or_are_hung_up(
     endpoint = simulator.endpoint("router-1")
     old = {"username": endpoint.username, "password": endpoint.password}
     new = {**old, "password": "next"}
-    renewed = replace(endpoint, password="next")  # noqa: S106 - of a simulated router
+    renewed = replace(endpoint, password="next")
     async with admin(simulator) as http, raw_api(endpoint) as api:
         answer = await http.put("/users/alpha", json={"users": [old, new]})
         assert answer.json() == {"devices": 2}

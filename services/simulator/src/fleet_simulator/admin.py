@@ -224,7 +224,9 @@ def _users(value: object) -> tuple[Credentials, ...]:
         raise _BadRequestError("users must be a list of objects with username and password")
     users: list[Credentials] = []
     for one in cast("list[object]", value):
-        given = cast("Mapping[str, object]", one) if isinstance(one, dict) else {}
+        given: Mapping[str, object] = {}
+        if isinstance(one, dict):
+            given = cast("Mapping[str, object]", one)
         name, password = given.get("username"), given.get("password")
         if not isinstance(name, str) or not isinstance(password, str) or len(given) != _USER_FIELDS:
             raise _BadRequestError("a user is an object with username and password, both text")

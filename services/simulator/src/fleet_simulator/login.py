@@ -51,7 +51,8 @@ def answer(
 ) -> Accepted | Challenged:
     """Decide on one `/login` sentence; `challenge` is the one given before, if any.
 
-    `users` are all that there are. Before 6.43 a name with a password is answered with a challenge, as the router did.
+    `users` are all that there are. Before 6.43 a name with a password is answered with a
+    challenge, as the router did.
     Raises TrapError with the version's own words when the login is refused.
     """
     response = arguments.get(b"response")
