@@ -88,7 +88,9 @@ class Device:
         self.router = router
         self.name = router.name
         self.tenant = router.tenant
-        self.users = (Credentials(router.username.encode(), router.password.encode()),)
+        self.users: tuple[Credentials, ...] = (
+            Credentials(router.username.encode(), router.password.encode()),
+        )
         self.clock = clock
         self.reader = reader
         self.context = Context(router, clock.now, self.changed, self.note_refusal)
