@@ -13,6 +13,7 @@ from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
 from fleet_common.broker import connect, declare_bucket, jetstream, probe
+from fleet_common.broker_client import BrokerClient
 from fleet_common.errors import ConfigurationError, FleetError
 from fleet_common.fleet_spec import RouterFleet
 from fleet_common.planning import PlanningError, Sizes, StreamBudget, StreamPlan
@@ -81,7 +82,7 @@ class BrokerSide:
     def __init__(
         self, nats: NatsSection, settings: OperatorSection, metrics: OperatorMetrics
     ) -> None:
-        self.client = Client()
+        self.client = BrokerClient()
         self.js: JetStreamContext = jetstream(self.client, nats)
         self.state = BrokerState()
         self._nats = nats

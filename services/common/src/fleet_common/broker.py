@@ -8,7 +8,7 @@ import asyncio
 import logging
 import ssl
 from datetime import datetime
-from typing import Any, cast
+from typing import cast
 
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
@@ -24,6 +24,8 @@ from nats.js.api import (
 from nats.js.errors import BucketNotFoundError, NotFoundError
 from nats.js.kv import KeyValue
 
+from fleet_common.broker_client import BrokerClient
+from fleet_common.broker_login import advice, login_options, tls_context, wants_tls
 from fleet_common.errors import ConfigurationError, TransientError
 from fleet_common.settings import NatsSection, without_credentials
 from fleet_contracts.streams import StreamDefinition, StreamStorage
@@ -38,22 +40,31 @@ PENDING_BYTES = 8 * 1024 * 1024
 _ABANDONED_FLUSH_SECONDS = 120
 
 
-async def connect(settings: NatsSection, name: str, client: Client | None = None) -> Client:
+async def connect(
+    settings: NatsSection, name: str, client: BrokerClient | None = None
+) -> BrokerClient:
     """Connect, waiting for the server as long as it takes; reconnects for ever.
 
     `client` is an unconnected client of a service's own kind to use instead of a plain
-    one. Raises ConfigurationError when a named file is missing. Cancel it to stop waiting.
+    one. Raises ConfigurationError when a named file is missing or is not what it should be.
+    Cancel it to stop waiting.
     """
-    client = client or Client()
+    client = client or BrokerClient()
+    client.require_tls = wants_tls(settings)
     shown_url = without_credentials(settings.url)
 
     async def on_error(error: Exception) -> None:
-        _log.warning("broker: %s", type(error).__name__, extra={"reason": str(error)})
+        todo = advice(error, settings)
+        said = {"reason": str(error)} | ({} if todo is None else {"todo": todo})
+        _log.warning("broker: %s", type(error).__name__, extra=said)
+        if isinstance(error, ssl.SSLError):
+            _read_tls_anew(client, settings)
 
     async def on_disconnected() -> None:
         if client.is_closed:  # by ourselves
             return
         _log.warning("broker connection lost; reconnecting", extra={"url": shown_url})
+        _read_tls_anew(client, settings)
 
     async def on_reconnected() -> None:
         _log.info("broker connection is back", extra={"url": shown_url})
@@ -71,30 +82,19 @@ async def connect(settings: NatsSection, name: str, client: Client | None = None
         error_cb=on_error,
         disconnected_cb=on_disconnected,
         reconnected_cb=on_reconnected,
-        **_authentication(settings),
+        **login_options(settings),
     )
     return client
 
 
-def _authentication(settings: NatsSection) -> dict[str, Any]:
-    options: dict[str, Any] = {}
-    if settings.token is not None:
-        options["token"] = settings.token.get_secret_value()
-    if settings.user is not None:
-        options["user"] = settings.user
-        options["password"] = settings.password.get_secret_value() if settings.password else ""
-    if settings.credentials_file is not None:
-        if not settings.credentials_file.is_file():
-            raise ConfigurationError(
-                f"FLEET_NATS__CREDENTIALS_FILE: {settings.credentials_file} is not a file"
-            )
-        options["user_credentials"] = str(settings.credentials_file)
-    if settings.ca_file is not None:
-        try:
-            options["tls"] = ssl.create_default_context(cafile=settings.ca_file)
-        except OSError as error:
-            raise ConfigurationError(f"FLEET_NATS__CA_FILE: {settings.ca_file}: {error}") from error
-    return options
+def _read_tls_anew(client: BrokerClient, settings: NatsSection) -> None:
+    """Certificates are renewed while we run; what cannot be read leaves things as they are."""
+    if not client.require_tls:
+        return
+    try:
+        client.options["tls"] = tls_context(settings)
+    except ConfigurationError as error:
+        _log.warning("the files for TLS cannot be read", extra={"reason": str(error)})
 
 
 def jetstream(client: Client, settings: NatsSection) -> JetStreamContext:

@@ -14,15 +14,15 @@ version not.
 from collections.abc import Mapping, Sequence
 from typing import override
 
-from nats.aio.client import Client
 from nats.aio.subscription import Subscription
 from nats.errors import ConnectionReconnectingError
 
+from fleet_common.broker_client import BrokerClient
 from fleet_common.raw_parser import RawParser, Receiver
 
 
-class RawClient(Client):
-    """A Client; what is not asked for here goes on as usual."""
+class RawClient(BrokerClient):
+    """A BrokerClient; what is not asked for here goes on as usual."""
 
     def __init__(self) -> None:
         super().__init__()

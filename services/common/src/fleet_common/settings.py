@@ -60,7 +60,15 @@ class NatsSection(Section):
     credentials_file: OptionalPath = None
     """A `.creds` file with JWT and key, where the server uses accounts."""
     ca_file: OptionalPath = None
-    """CA that signed the server's certificate; turns TLS on."""
+    """CA that signed the server's certificate (PEM). With it, or with `tls://` in the URL, a
+    server without TLS is sent nothing. Unset: the system's CAs."""
+    cert_file: OptionalPath = None
+    """The client's own certificate (PEM), where the server asks for one; needs `key_file`."""
+    key_file: OptionalPath = None
+    """Key of `cert_file`. Files are read anew for every connection: renewing them needs no
+    restart."""
+    server_name: OptionalText = None
+    """Name to look for in the server's certificate, where it is not the one in the URL."""
     connect_timeout_seconds: float = Field(default=5.0, gt=0, le=60)
     """Seconds for one connection attempt. Attempts go on for ever."""
     request_timeout_seconds: float = Field(default=5.0, gt=0, le=60)
