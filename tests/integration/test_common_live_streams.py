@@ -97,15 +97,6 @@ async def test_a_stream_without_limits_is_seen_so_and_a_bucket_reserves(
     assert found["KV_things"].reservation.size_bytes == 3 * MIB
 
 
-async def test_more_streams_than_a_page_holds_are_all_listed(
-    js: JetStreamContext, nats_client: Client
-) -> None:
-    for number in range(270):
-        config = StreamConfig(name=f"S{number}", subjects=[f"s{number}"], storage="memory")  # pyright: ignore[reportArgumentType] - nats-py takes the word
-        await js.add_stream(config)  # pyright: ignore[reportUnknownMemberType] - as above
-    assert set(await list_streams(nats_client)) == {f"S{n}" for n in range(270)}
-
-
 async def test_the_trim_is_what_was_estimated(js: JetStreamContext, nats_client: Client) -> None:
     await declare_stream(js, tenant_stream(NORTH, max_bytes=16 * MIB, max_age_seconds=3600))
     await fill(js, 3000)

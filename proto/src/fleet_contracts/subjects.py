@@ -15,6 +15,7 @@ DeviceId = NewType("DeviceId", str)
 
 SUBJECT_ROOT = "fleet"
 LABEL_MAX_LENGTH = 63
+_STREAM_PREFIX = "FLEET_"
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -116,7 +117,15 @@ def kind_subjects(tenant: TenantId, kind: Kind) -> str:
 
 def stream_name(tenant: TenantId) -> str:
     """The tenant's stream."""
-    return f"FLEET_{tenant}"
+    return f"{_STREAM_PREFIX}{tenant}"
+
+
+def tenant_of_stream(stream: str) -> TenantId | None:
+    """Whose stream has this name; None for a bucket's and a stranger's."""
+    tenant = stream.removeprefix(_STREAM_PREFIX)
+    if tenant == stream or _LABEL.fullmatch(tenant) is None:
+        return None
+    return TenantId(tenant)
 
 
 def message_id(device: DeviceId, kind: Kind, slot_unix_ms: int) -> str:

@@ -32,12 +32,11 @@ from fleet_cli.audit import (
 from fleet_cli.database import Position, ReadModel
 from fleet_common.broker import created_at
 from fleet_common.errors import TransientError
-from fleet_common.streams.live import list_streams
+from fleet_common.tenant_streams import tenants_with_streams
 from fleet_contracts.subjects import TenantId, stream_name
 
 _SHORTEST_RETENTION: Final = timedelta(days=1)
 """The least that FLEET_RETENTION__* can be set to: younger rows are all there."""
-_PREFIX: Final = stream_name(TenantId(""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +100,12 @@ async def read_audits(
     # Held open: keys and counts are of one moment, however long the streams take to read.
     async with model.snapshot():
         positions = await model.positions()
-        names = sorted({one.stream for one in positions} | set(await _streams(client)))
+        tenants = await tenants_with_streams(client) | {TenantId(one.tenant) for one in positions}
         streams: dict[str, StreamAudit] = {}
         gone: dict[str, Sequence[Finding]] = {}
         recorded: dict[str, int] = {}
-        for name in names:
-            tenant = TenantId(name.removeprefix(_PREFIX))
+        for tenant in sorted(tenants):
+            name = stream_name(tenant)
             tables = await _tables(model, tenant, positions, since)
             info = await _info(js, name)
             if info is None:
@@ -120,10 +119,6 @@ async def read_audits(
                 recorded[f"{tenant}/{device}"] = count
     polls, findings, notes = await _compare_with_ledger(simulator, recorded)
     return Audits(streams, gone, polls, findings, notes)
-
-
-async def _streams(client: Client) -> list[str]:
-    return [name for name in await list_streams(client) if name.startswith(_PREFIX)]
 
 
 async def _info(js: JetStreamContext, stream: str) -> StreamInfo | None:

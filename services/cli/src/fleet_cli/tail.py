@@ -18,7 +18,7 @@ from fleet_cli.stream_reader import StreamMessage, read_from
 from fleet_common.broker import close, jetstream
 from fleet_common.errors import ConfigurationError
 from fleet_common.settings import NatsSection
-from fleet_common.streams.live import list_streams
+from fleet_common.tenant_streams import tenants_with_streams
 from fleet_contracts.subjects import TenantId, stream_name, tenant_subjects
 
 _WAITING: Final = 1000
@@ -43,12 +43,12 @@ async def tail(settings: NatsSection, options: TailOptions, show: Callable[[str]
     client = await connect_once(settings, "routerfleet-tail")
     try:
         js = jetstream(client, settings)
-        streams = await _streams(client, options.wanted)
+        tenants = await _tenants(client, options.wanted)
         queue: asyncio.Queue[StreamMessage] = asyncio.Queue(_WAITING)
         async with asyncio.TaskGroup() as tasks:
             readers = [
-                tasks.create_task(_read(js, stream, options, queue), name=f"read {stream}")
-                for stream in streams
+                tasks.create_task(_read(js, tenant, options, queue), name=f"read {tenant}")
+                for tenant in tenants
             ]
             shown = await _show(queue, options, show)
             for reader in readers:
@@ -76,7 +76,7 @@ async def _show(
 
 async def _read(
     js: JetStreamContext,
-    stream: str,
+    tenant: TenantId,
     options: TailOptions,
     queue: "asyncio.Queue[StreamMessage]",
 ) -> None:
@@ -84,27 +84,22 @@ async def _read(
     if options.since_seconds is not None:
         begin = datetime.now(UTC) - timedelta(seconds=options.since_seconds)
         config = ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_TIME, opt_start_time=begin)
-    subject = tenant_subjects(TenantId(stream.removeprefix(stream_name(TenantId("")))))
-    async with contextlib.aclosing(read_from(js, stream, config, subject)) as messages:
+    reading = read_from(js, stream_name(tenant), config, tenant_subjects(tenant))
+    async with contextlib.aclosing(reading) as messages:
         async for message in messages:
             await queue.put(message)
 
 
-async def _streams(client: Client, wanted: EventFilter) -> list[str]:
-    prefix = stream_name(TenantId(""))
-    existing = sorted(name for name in await list_streams(client) if name.startswith(prefix))
-    known = ", ".join(name.removeprefix(prefix) for name in existing) or "none"
-    missing = [tenant for tenant in wanted.tenants if stream_name(TenantId(tenant)) not in existing]
+async def _tenants(client: Client, wanted: EventFilter) -> list[TenantId]:
+    existing = sorted(await tenants_with_streams(client))
+    missing = [tenant for tenant in wanted.tenants if tenant not in existing]
     if missing:
         raise ConfigurationError(
-            f"--tenant {missing[0]}: this server has no stream of that tenant; it has: {known}"
+            f"--tenant {missing[0]}: this server has no stream of that tenant; it has: "
+            f"{', '.join(existing) or 'none'}"
         )
     if not existing:
         raise ConfigurationError(
             "this server has no tenant streams: nothing has declared any (is it the right server?)"
         )
-    return [
-        name
-        for name in existing
-        if not wanted.tenants or name.removeprefix(prefix) in wanted.tenants
-    ]
+    return [tenant for tenant in existing if not wanted.tenants or tenant in wanted.tenants]

@@ -8,13 +8,14 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from fleet_common.errors import TransientError
+from fleet_common.jetstream_api import ask
 
 _CHUNK: Final = 256
 _STATUS: Final = "Status"
@@ -93,16 +94,13 @@ async def _subjects(
 ) -> list[str]:
     found: list[str] = []
     while True:
-        request = json.dumps({"subjects_filter": subject_filter, "offset": len(found)})
-        answer = await client.request(
-            f"$JS.API.STREAM.INFO.{stream}", request.encode(), timeout=timeout_seconds
-        )
-        document = cast("dict[str, Any]", json.loads(answer.data))
-        if "error" in document:
-            raise TransientError(f"stream {stream}: {document['error'].get('description')}")
-        page = cast("dict[str, int]", document["state"].get("subjects") or {})
+        request = {"subjects_filter": subject_filter, "offset": len(found)}
+        answer = await ask(client, f"STREAM.INFO.{stream}", request, timeout_seconds)
+        if not answer:
+            raise TransientError(f"stream {stream} does not exist")
+        page = cast("dict[str, int]", answer["state"].get("subjects") or {})
         found.extend(page)
-        if not page or len(found) >= document.get("total", 0):
+        if not page or len(found) >= answer.get("total", 0):
             return found
 
 

@@ -49,10 +49,10 @@ async def run(runtime: Runtime, settings: FirmwareSettings, metrics: FirmwareMet
         consumer = FirmwareConsumer(checker, metrics, runtime.tracing)
         tenants = Tenants(
             broker=broker,
-            js=js,
+            client=client,
             checker=checker,
             consumer=consumer,
-            settings=settings.firmware,
+            settings=settings,
             metrics=metrics,
             health=runtime.health,
         )

@@ -3,30 +3,28 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from faststream.nats import NatsBroker
 from faststream.nats.subscriber.usecases import PullStreamSubscriber
+from nats.aio.client import Client
 from nats.errors import Error as NatsError
-from nats.js import JetStreamContext
 from nats.js.api import StreamInfo
 from nats.js.errors import Error as JetStreamError
-from nats.js.errors import NotFoundError
 
 from fleet_common.broker import created_at
 from fleet_common.errors import TransientError
 from fleet_common.health import Health, Progress
-from fleet_contracts.subjects import BadNameError, TenantId, stream_name, tenant_id
+from fleet_common.jetstream_api import ask
+from fleet_common.tenant_streams import tenant_streams
+from fleet_contracts.subjects import TenantId, stream_name
 from fleet_firmware.checker import Checker
 from fleet_firmware.consumers import DURABLE, FirmwareConsumer
 from fleet_firmware.metrics import FirmwareMetrics
-from fleet_firmware.settings import FirmwareSection
+from fleet_firmware.settings import FirmwareSettings
 
 _log = logging.getLogger(__name__)
 
-_STREAM_PREFIX = stream_name(TenantId(""))
-_STREAMS_PER_PAGE = 256
 _BROKER_SILENT_SECONDS = 10.0
 
 
@@ -46,22 +44,23 @@ class Tenants:
         self,
         *,
         broker: NatsBroker,
-        js: JetStreamContext,
+        client: Client,
         checker: Checker,
         consumer: FirmwareConsumer,
-        settings: FirmwareSection,
+        settings: FirmwareSettings,
         metrics: FirmwareMetrics,
         health: Health,
     ) -> None:
         self._broker = broker
-        self._js = js
+        self._client = client
         self._checker = checker
         self._consumer = consumer
-        self._settings = settings
+        self._settings = settings.firmware
+        self._timeout_seconds = settings.nats.request_timeout_seconds
         self._metrics = metrics
         self._tenants: dict[TenantId, _Tenant] = {}
         self._answering = health.progress(
-            "broker", _BROKER_SILENT_SECONDS + 2 * settings.discover_seconds
+            "broker", _BROKER_SILENT_SECONDS + 2 * settings.firmware.discover_seconds
         )
         health.register("consumers", self._why_stalled)
 
@@ -80,7 +79,7 @@ class Tenants:
 
     async def look(self) -> None:
         """One round: bind new streams, let go of vanished ones, mend and watch the rest."""
-        found = {tenant: info async for tenant, info in self._streams()}
+        found = await tenant_streams(self._client, timeout_seconds=self._timeout_seconds)
         for tenant in self._tenants.keys() - found.keys():
             _log.info("tenant stream is gone", extra={"tenant": tenant})
             await self._let_go(tenant)
@@ -104,21 +103,6 @@ class Tenants:
                 if tenant.subscriber is not None:
                     group.create_task(_stop(tenant.subscriber))
         self._tenants.clear()
-
-    async def _streams(self) -> AsyncIterator[tuple[TenantId, StreamInfo]]:
-        offset = 0
-        while True:
-            try:
-                page = await self._js.streams_info(offset)
-            except NotFoundError:  # nats-py's answer past the end
-                return
-            for info in page:
-                tenant = _tenant_of(info)
-                if tenant is not None:
-                    yield tenant, info
-            if len(page) < _STREAMS_PER_PAGE:
-                return
-            offset += len(page)
 
     async def _attend(self, name: TenantId, info: StreamInfo) -> None:
         tenant = self._tenants.get(name)
@@ -151,11 +135,11 @@ class Tenants:
 
     async def _waiting_events(self, name: TenantId) -> int | None:
         """Events not answered yet; None where the consumer does not exist."""
-        try:
-            info = await self._js.consumer_info(stream_name(name), DURABLE)
-        except NotFoundError:
+        question = f"CONSUMER.INFO.{stream_name(name)}.{DURABLE}"
+        answer = await ask(self._client, question, {}, self._timeout_seconds)
+        if not answer:
             return None
-        return (info.num_pending or 0) + (info.num_ack_pending or 0)
+        return answer.get("num_pending", 0) + answer.get("num_ack_pending", 0)
 
     async def _let_go(self, name: TenantId) -> None:
         tenant = self._tenants.pop(name)
@@ -172,17 +156,6 @@ class Tenants:
         if not stalled:
             return None
         return "; ".join(f"{stream_name(name)}: {reason}" for name, reason in stalled.items())
-
-
-def _tenant_of(info: StreamInfo) -> TenantId | None:
-    """The tenant whose stream this is; None for buckets and strangers' streams."""
-    name = info.config.name or ""
-    if not name.startswith(_STREAM_PREFIX):
-        return None
-    try:
-        return tenant_id(name.removeprefix(_STREAM_PREFIX))
-    except BadNameError:
-        return None
 
 
 async def _stop(subscriber: PullStreamSubscriber) -> None:

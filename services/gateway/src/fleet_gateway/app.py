@@ -66,7 +66,14 @@ async def run(runtime: Runtime, settings: GatewaySettings, metrics: GatewayMetri
         background.append(runtime.spawn(ingest.run(), f"ingest-{tenant}"))
         return ingest
 
-    tenants = Tenants(js, hub, start, fixed, section.discovery_seconds)
+    tenants = Tenants(
+        client,
+        hub,
+        start,
+        fixed,
+        every_seconds=section.discovery_seconds,
+        timeout_seconds=settings.nats.request_timeout_seconds,
+    )
     background += [
         runtime.spawn(tenants.run(runtime.health, section.health_limit_seconds), "tenants"),
         runtime.spawn(_heartbeats(hub, section.heartbeat_seconds), "heartbeats"),

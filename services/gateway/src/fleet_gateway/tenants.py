@@ -3,22 +3,18 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from typing import Final
 
-from nats.errors import Error as NatsError
-from nats.js import JetStreamContext
+from nats.aio.client import Client
 from nats.js.api import StreamInfo
-from nats.js.errors import NotFoundError
 
+from fleet_common.errors import TransientError
 from fleet_common.health import Health
-from fleet_contracts.subjects import BadNameError, TenantId, stream_name, tenant_id
+from fleet_common.tenant_streams import tenant_stream, tenant_streams
+from fleet_contracts.subjects import TenantId
 from fleet_gateway.hub import Hub
 from fleet_gateway.ingest import Ingest
 
 _log = logging.getLogger(__name__)
-
-_PAGE: Final = 256
-_PREFIX: Final = stream_name(TenantId(""))
 
 
 class Tenants:
@@ -26,19 +22,22 @@ class Tenants:
 
     def __init__(
         self,
-        js: JetStreamContext,
+        client: Client,
         hub: Hub,
         start: Callable[[TenantId], Ingest],
         fixed: Iterable[TenantId],
+        *,
         every_seconds: float,
+        timeout_seconds: float,
     ) -> None:
-        self._js = js
+        """`timeout_seconds`: of each question to the broker."""
+        self._client = client
         self._hub = hub
         self._start = start
         self._fixed = tuple(fixed)
         self._every_seconds = every_seconds
+        self._timeout_seconds = timeout_seconds
         self._ingests: dict[TenantId, Ingest] = {}
-        self._bad_names: set[str] = set()
 
     async def run(self, health: Health, limit_seconds: float) -> None:
         """Look for streams again and again until cancelled."""
@@ -47,11 +46,8 @@ class Tenants:
         while True:
             try:
                 found = await self._list()
-            except (NatsError, TimeoutError, OSError) as error:
-                _log.warning(
-                    "cannot list the streams; trying again",
-                    extra={"reason": f"{type(error).__name__}: {error}"},
-                )
+            except TransientError as error:
+                _log.warning("cannot list the streams; trying again", extra={"reason": str(error)})
             else:
                 reached.beat()
                 self._take(found)
@@ -76,41 +72,15 @@ class Tenants:
     async def _list(self) -> dict[TenantId, StreamInfo]:
         if self._fixed:
             return await self._look_up()
-        found: dict[TenantId, StreamInfo] = {}
-        offset = 0
-        while True:
-            page = await self._js.streams_info(offset)
-            for info in page:
-                tenant = self._tenant(info)
-                if tenant is not None:
-                    found[tenant] = info
-            offset += len(page)
-            if len(page) < _PAGE:
-                return found
+        return await tenant_streams(self._client, timeout_seconds=self._timeout_seconds)
 
     async def _look_up(self) -> dict[TenantId, StreamInfo]:
         found: dict[TenantId, StreamInfo] = {}
         for tenant in self._fixed:
-            try:
-                found[tenant] = await self._js.stream_info(stream_name(tenant))
-            except NotFoundError:
-                continue
+            info = await tenant_stream(self._client, tenant, timeout_seconds=self._timeout_seconds)
+            if info is not None:
+                found[tenant] = info
         return found
-
-    def _tenant(self, info: StreamInfo) -> TenantId | None:
-        name = info.config.name or ""
-        if not name.startswith(_PREFIX):
-            return None
-        try:
-            return tenant_id(name.removeprefix(_PREFIX))
-        except BadNameError as error:
-            if name not in self._bad_names:
-                self._bad_names.add(name)
-                _log.warning(
-                    "a stream's name is no tenant's; ignored",
-                    extra={"stream": name, "reason": str(error)},
-                )
-            return None
 
     def _why_unwell(self, limit_seconds: float) -> str | None:
         reasons = [

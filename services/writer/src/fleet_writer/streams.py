@@ -1,19 +1,16 @@
 """What the writer asks the broker about streams."""
 
-from typing import Any, Final, cast
-
-import orjson
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
 from fleet_common.broker import created_at
-from fleet_contracts.subjects import BadNameError, TenantId, tenant_id
+from fleet_common.errors import TransientError
+from fleet_common.tenant_streams import tenants_with_streams
+from fleet_contracts.subjects import TenantId, stream_name
 from fleet_writer.errors import BrokerAwayError
 from fleet_writer.positions import StreamState
-
-_STREAM_PREFIX: Final = "FLEET_"
 
 
 async def stream_state(js: JetStreamContext, name: str) -> StreamState | None:
@@ -38,28 +35,9 @@ async def stream_state(js: JetStreamContext, name: str) -> StreamState | None:
 
 
 async def fleet_streams(client: Client, timeout_seconds: float) -> dict[TenantId, str]:
-    """Every FLEET_* stream with a tenant's name; raises BrokerAwayError.
-
-    Streams of other names are none of our business.
-    """
-    found: dict[TenantId, str] = {}
-    offset = 0
-    while True:
-        request = orjson.dumps({"offset": offset})
-        try:
-            reply = await client.request("$JS.API.STREAM.NAMES", request, timeout=timeout_seconds)
-        except (NatsError, TimeoutError, OSError) as error:
-            raise BrokerAwayError(f"no list of streams: {error}") from error
-        document = cast("dict[str, Any]", orjson.loads(reply.data))
-        if "error" in document:
-            raise BrokerAwayError(f"no list of streams: {document['error']}")
-        names = cast("list[str]", document.get("streams") or [])
-        for name in names:
-            if name.startswith(_STREAM_PREFIX):
-                try:
-                    found[tenant_id(name.removeprefix(_STREAM_PREFIX))] = name
-                except BadNameError:
-                    continue
-        offset += len(names)
-        if not names or offset >= int(document.get("total", 0)):
-            return found
+    """Every tenant's stream by name; raises BrokerAwayError."""
+    try:
+        tenants = await tenants_with_streams(client, timeout_seconds=timeout_seconds)
+    except TransientError as error:
+        raise BrokerAwayError(str(error)) from error
+    return {tenant: stream_name(tenant) for tenant in tenants}

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 from nats.aio.client import Client
 from nats.js import JetStreamContext
@@ -42,9 +41,7 @@ from fleet_common.streams.texts import describe, foretell
 from fleet_common.streams.trims import TrimAnnouncer, trim_by_shrinking
 from fleet_common.tenants import TENANTS_STREAM
 from fleet_common.units import format_size
-from fleet_contracts.subjects import TenantId, stream_name
-
-_PREFIX: Final = stream_name(TenantId(""))
+from fleet_contracts.subjects import TenantId, stream_name, tenant_of_stream
 
 type Refused = Mapping[TenantId, str]
 
@@ -173,7 +170,7 @@ class PlanApplier:
             # Before the plan, which leaves it its room.
             await self._tenants.declare()
             streams = await list_streams(self._client)
-        existing = {name: one for name, one in streams.items() if name.startswith(_PREFIX)}
+        existing = {name: one for name, one in streams.items() if tenant_of_stream(name)}
         wanted = {stream_name(fleet.tenant) for fleet in fleets}
         kept = {stream_name(tenant) for tenant in untouched}
         left = [one for name, one in existing.items() if name not in wanted | kept]
@@ -188,7 +185,8 @@ class PlanApplier:
             for fleet in fleets:
                 await self._records.record(fleet)
             for one in left:
-                await self._records.forget(TenantId(one.name.removeprefix(_PREFIX)))
+                if (tenant := tenant_of_stream(one.name)) is not None:
+                    await self._records.forget(tenant)
         return Applied(
             tuple(plans), (*notes, *declared), streams, {**unrecorded, **unplanned, **refused}
         )
@@ -215,9 +213,7 @@ class PlanApplier:
         while candidates:
             ours = {stream_name(fleet.tenant) for fleet in candidates}
             held = [
-                one
-                for name, one in streams.items()
-                if name.startswith(_PREFIX) and name not in ours
+                one for name, one in streams.items() if tenant_of_stream(name) and name not in ours
             ]
             budget = StreamBudget(None, None)
             try:

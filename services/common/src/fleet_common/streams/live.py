@@ -1,22 +1,19 @@
 """Streams as they are: their state with its times, and how far durable consumers have stored.
 
-Raw JetStream API requests where nats-py 2.16 does not do: it drops the times of a stream's
-first and last message. For the owner of the streams only.
+For the owner of the streams, and for who checks its work.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from nats.aio.client import Client
-from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerInfo, StorageType, StreamInfo
 from nats.js.errors import NotFoundError
 
-from fleet_common.errors import TransientError
+from fleet_common.jetstream_api import Answer, ask, list_all
 from fleet_common.planning import AccountLimits, ExistingStream, Reservation, StreamState
 from fleet_contracts.streams import StreamStorage
 
@@ -24,8 +21,6 @@ WRITER_CONSUMER: Final = "metrics-writer"
 """Its acknowledgement floor is the position stored in the database."""
 _DURABLES: Final = frozenset({WRITER_CONSUMER, "firmware-checker"})
 _LOOKS_TO_BE_BEHIND: Final = 2
-_API: Final = "$JS.API"
-_NOT_FOUND: Final = 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,28 +82,24 @@ def server_version(client: Client) -> str:
 
 async def list_streams(client: Client, *, timeout_seconds: float = 5.0) -> dict[str, LiveStream]:
     """All streams of the account by name, KV buckets among them. Raises TransientError."""
-    found: dict[str, LiveStream] = {}
-    offset = 0
-    while True:
-        page = await _request(client, "STREAM.LIST", {"offset": offset}, timeout_seconds)
-        streams = cast("list[dict[str, Any]]", page.get("streams") or [])
-        found |= {one.name: one for one in map(_live_stream, streams)}
-        offset += len(streams)
-        if not streams or offset >= page.get("total", 0):
-            return found
+    return {
+        one.name: one
+        async for page in list_all(client, "STREAM.LIST", timeout_seconds)
+        for one in map(_live_stream, page)
+    }
 
 
 async def look_at(
     client: Client, stream: str, *, timeout_seconds: float = 5.0
 ) -> LiveStream | None:
     """One stream; None when it does not exist. Raises TransientError."""
-    answer = await _request(client, f"STREAM.INFO.{stream}", {}, timeout_seconds)
+    answer = await ask(client, f"STREAM.INFO.{stream}", {}, timeout_seconds)
     return _live_stream(answer) if answer else None
 
 
 async def account_limits(client: Client, *, timeout_seconds: float = 5.0) -> AccountLimits:
     """The account's limits; limits by tier count as none. Raises TransientError."""
-    answer = await _request(client, "INFO", {}, timeout_seconds)
+    answer = await ask(client, "INFO", {}, timeout_seconds)
     limits = cast("dict[str, int]", answer.get("limits") or {})
     return AccountLimits(
         file_bytes=_bound(limits.get("max_storage", -1)),
@@ -173,28 +164,7 @@ async def consumers_of(js: JetStreamContext, stream: LiveStream) -> list[Consume
         return []
 
 
-async def _request(
-    client: Client, operation: str, body: dict[str, Any], timeout_seconds: float
-) -> dict[str, Any]:
-    """The answer; empty when what was asked about does not exist."""
-    try:
-        reply = await client.request(
-            f"{_API}.{operation}", json.dumps(body).encode(), timeout=timeout_seconds
-        )
-    except (NatsError, TimeoutError, OSError) as error:
-        raise TransientError(
-            f"broker does not answer {operation}: {type(error).__name__}: {error}"
-        ) from error
-    answer = cast("dict[str, Any]", json.loads(reply.data))
-    failure = cast("dict[str, Any] | None", answer.get("error"))
-    if failure is None:
-        return answer
-    if failure.get("code") == _NOT_FOUND:
-        return {}
-    raise TransientError(f"broker answers {operation} with: {failure.get('description')}")
-
-
-def _live_stream(answer: dict[str, Any]) -> LiveStream:
+def _live_stream(answer: Answer) -> LiveStream:
     # The times first: nats-py turns the document into its own objects in place.
     state = answer["state"]
     times = [_unix(state[name]) if state["messages"] else None for name in ("first_ts", "last_ts")]
