@@ -1,5 +1,6 @@
 """The objects of a fleet: what is in them, and what changes roll the pods."""
 
+from base64 import b64decode
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from fleet_common.fleet_spec import RouterFleet, parse_fleet
 from fleet_common.settings import LogSection
 from fleet_operator.drift import covers, projected
 from fleet_operator.kinds import STATEFUL_SET
-from fleet_operator.poller_pods import PodExtras, PollerPods, load_extras
+from fleet_operator.poller_pods import PodExtras, PodSource, PollerPods, load_extras
+from fleet_operator.settings import OperatorSettings
 from fleet_operator.workloads import (
     HASH_ANNOTATION,
     Owner,
@@ -30,6 +32,20 @@ PODS = PollerPods(
     nats_password="secret",
     log=LogSection(),
 )
+
+FILES = {
+    "ca.crt": b"secret ca",
+    "tls.crt": b"secret cert",
+    "tls.key": b"secret key",
+    "user.creds": b"secret creds",
+}
+
+
+def settings(**variables: object) -> OperatorSettings:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, str(value))
+        return OperatorSettings()
 
 
 def fleet(**spec: object) -> RouterFleet:
@@ -97,6 +113,65 @@ def test_no_password_is_in_any_object_but_the_secret() -> None:
         assert "'secret'" not in str(document.get("data", ""))
 
 
+def test_a_nats_user_is_in_variables_and_nothing_else_of_the_secret() -> None:
+    container = template(replace(PODS, nats_files=FILES))["spec"]["containers"][0]
+    assert container["envFrom"] == [{"configMapRef": {"name": "alpha-shard"}}]
+    names = {one["name"]: one.get("valueFrom", {}).get("secretKeyRef") for one in container["env"]}
+    for name in ("FLEET_NATS__USER", "FLEET_NATS__PASSWORD"):
+        assert names[name] == {"name": "alpha-shard-nats", "key": name}
+
+
+def test_files_of_the_nats_connection_reach_the_pods() -> None:
+    made = by_kind(replace(PODS, nats_files=FILES, nats_server_name="nats.example.com"))
+    assert b64decode(made["Secret"]["data"]["user.creds"]) == b"secret creds"
+    spec = made["StatefulSet"]["spec"]["template"]["spec"]
+    (volume,) = [one for one in spec["volumes"] if one["name"] == "nats"]
+    assert volume["secret"]["secretName"] == "alpha-shard-nats"
+    paths = {item["path"] for item in volume["secret"]["items"]}
+    (mount,) = [one for one in spec["containers"][0]["volumeMounts"] if one["name"] == "nats"]
+    data = made["ConfigMap"]["data"]
+    assert {data[f"FLEET_NATS__{name}_FILE"] for name in ("CA", "CERT", "KEY", "CREDENTIALS")} == {
+        f"{mount['mountPath']}/{path}" for path in paths
+    }
+    assert data["FLEET_NATS__SERVER_NAME"] == "nats.example.com"
+
+
+def test_renewed_files_roll_no_pod() -> None:
+    one, other = (
+        by_kind(replace(PODS, nats_files={"ca.crt": content})) for content in (b"old", b"new")
+    )
+    assert one["Secret"] != other["Secret"]
+    assert one["StatefulSet"]["spec"] == other["StatefulSet"]["spec"]
+
+
+def test_files_are_read_anew_and_kept_while_they_cannot_be(tmp_path: Path) -> None:
+    ca_file = tmp_path / "ca.crt"
+    ca_file.write_bytes(b"old")
+    source = PodSource(settings(FLEET_NATS__CA_FILE=ca_file))
+    before = source.now()
+    assert source.now() is before
+    ca_file.write_bytes(b"new")
+    after = source.now()
+    assert (before.nats_files, after.nats_files) == ({"ca.crt": b"old"}, {"ca.crt": b"new"})
+    ca_file.unlink()
+    assert source.now() is after
+
+
+@pytest.mark.parametrize(
+    ("variables", "complaint"),
+    [
+        ({"FLEET_OPERATOR__POLLER_NATS_USER": "x"}, "POLLER_NATS_PASSWORD go together"),
+        ({"FLEET_OPERATOR__POLLER_NATS_CERT_FILE": "/x"}, "POLLER_NATS_KEY_FILE go together"),
+        ({"FLEET_NATS__CA_FILE": "/none/ca.crt"}, "/none/ca.crt"),
+    ],
+)
+def test_what_is_wrong_with_the_pollers_connection_is_named(
+    variables: dict[str, str], complaint: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=complaint):
+        PodSource(settings(**variables))
+
+
 def test_without_a_nats_user_there_is_no_secret_and_no_mention_of_it() -> None:
     plain = replace(PODS, nats_user=None, nats_password=None)
     assert "Secret" not in by_kind(plain)
@@ -108,6 +183,7 @@ def test_without_a_nats_user_there_is_no_secret_and_no_mention_of_it() -> None:
     "pods",
     [
         replace(PODS, nats_password="other"),
+        replace(PODS, nats_files={"ca.crt": b"one"}),
         replace(PODS, nats_url="nats://elsewhere:4222"),
         replace(PODS, image="routerfleet-poller:2"),
         replace(PODS, extras=PodExtras(env={"FLEET_POLLER__CONCURRENT_LOGINS": "8"})),

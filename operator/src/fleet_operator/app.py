@@ -19,7 +19,7 @@ from fleet_operator.fencing import fence
 from fleet_operator.fleets import Fleets
 from fleet_operator.kube import Kube
 from fleet_operator.metrics import OperatorMetrics
-from fleet_operator.poller_pods import poller_pods
+from fleet_operator.poller_pods import PodSource
 from fleet_operator.relisting import Relisting
 from fleet_operator.reporting import Reporter, Sources
 from fleet_operator.settings import OperatorSettings
@@ -38,7 +38,7 @@ async def run(runtime: Runtime, settings: OperatorSettings, metrics: OperatorMet
     """Reconcile until told to stop."""
     _quiet()
     section = settings.operator
-    pods = poller_pods(settings)
+    pods = PodSource(settings)
     wake = Wake()
     kube = Kube(section.namespace_list)
     store = Store(wake.ring)

@@ -24,7 +24,7 @@ from fleet_operator.cleanup import Cleanup
 from fleet_operator.fleets import Fleets, Known
 from fleet_operator.kinds import WATCHED
 from fleet_operator.metrics import OperatorMetrics
-from fleet_operator.poller_pods import PollerPods
+from fleet_operator.poller_pods import PodSource, PollerPods
 from fleet_operator.reporting import Reporter
 from fleet_operator.shards import ShardCount, Shards
 from fleet_operator.store import Store
@@ -52,7 +52,7 @@ class Parts:
     cleanup: Cleanup
     reporter: Reporter
     announcer: Announcer
-    pods: PollerPods
+    pods: PodSource
     metrics: OperatorMetrics
 
 
@@ -67,6 +67,7 @@ class Controller:
         self._records: tuple[tuple[object, ...], dict[str, bytes]] = ((), {})
         self._trouble: dict[str, str] = {}
         self._made: dict[str, tuple[RouterFleet, int, int, tuple[Wanted, ...]]] = {}
+        self._pods: PollerPods = parts.pods.now()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -84,6 +85,9 @@ class Controller:
 
     async def _pass(self) -> bool:
         parts = self._parts
+        if (pods := parts.pods.now()) is not self._pods:
+            self._pods = pods
+            self._made.clear()
         everyone = parts.fleets.read()
         self._forget_gone(everyone)
         mine = [known for known in everyone if known.rival is None]
@@ -148,7 +152,7 @@ class Controller:
         made = self._made.get(known.owner.uid)
         if made is not None and made[0] is fleet and made[1:3] == (replicas, extra):
             return made[3]
-        wanted = workloads(known.owner, fleet, self._parts.pods, replicas, extra)
+        wanted = workloads(known.owner, fleet, self._pods, replicas, extra)
         self._made[known.owner.uid] = (fleet, replicas, extra, wanted)
         return wanted
 

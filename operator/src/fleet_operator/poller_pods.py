@@ -1,8 +1,10 @@
 """What every shard's pod has, whichever fleet it serves: image, connection, the chart's wishes."""
 
-from dataclasses import dataclass, field
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -10,7 +12,14 @@ from pydantic.alias_generators import to_camel
 
 from fleet_common.errors import ConfigurationError
 from fleet_common.settings import LogSection
-from fleet_operator.settings import OperatorSettings
+from fleet_operator.settings import OperatorSection, OperatorSettings
+
+_log = logging.getLogger(__name__)
+
+CA_FILE: Final = "ca.crt"
+CERT_FILE: Final = "tls.crt"
+KEY_FILE: Final = "tls.key"
+CREDENTIALS_FILE: Final = "user.creds"
 
 
 class PodExtras(BaseModel):
@@ -46,6 +55,9 @@ class PollerPods:
     nats_user: str | None
     nats_password: str | None
     log: LogSection
+    nats_files: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    """Content of CA_FILE, CERT_FILE, KEY_FILE and CREDENTIALS_FILE, as far as there are any."""
+    nats_server_name: str | None = None
     extras: PodExtras = field(default_factory=PodExtras)
 
 
@@ -80,20 +92,54 @@ def load_extras(path: Path | None) -> PodExtras:
         ) from error
 
 
-def poller_pods(settings: OperatorSettings) -> PollerPods:
-    """From the settings. Raises ConfigurationError."""
-    section = settings.operator
-    if (section.poller_nats_user is None) != (section.poller_nats_password is None):
-        raise ConfigurationError(
-            "FLEET_OPERATOR__POLLER_NATS_USER and FLEET_OPERATOR__POLLER_NATS_PASSWORD go together"
+class PodSource:
+    """The pods from the settings, with what the files of the NATS connection hold now."""
+
+    def __init__(self, settings: OperatorSettings) -> None:
+        section = settings.operator
+        _together(section, "poller_nats_user", "poller_nats_password")
+        _together(section, "poller_nats_cert_file", "poller_nats_key_file")
+        files = {
+            CA_FILE: settings.nats.ca_file,
+            CERT_FILE: section.poller_nats_cert_file,
+            KEY_FILE: section.poller_nats_key_file,
+            CREDENTIALS_FILE: section.poller_nats_credentials_file,
+        }
+        self._files = {name: path for name, path in files.items() if path is not None}
+        password = section.poller_nats_password
+        try:
+            content = self._read()
+        except OSError as error:
+            raise ConfigurationError(f"a file for the pollers: {error}") from error
+        self._pods = PollerPods(
+            image=section.poller_image,
+            pull_policy=section.poller_pull_policy,
+            nats_url=section.poller_nats_url or settings.nats.url,
+            nats_user=section.poller_nats_user,
+            nats_password=None if password is None else password.get_secret_value(),
+            log=settings.log,
+            nats_files=content,
+            nats_server_name=settings.nats.server_name,
+            extras=load_extras(section.poller_pod_file),
         )
-    password = section.poller_nats_password
-    return PollerPods(
-        image=section.poller_image,
-        pull_policy=section.poller_pull_policy,
-        nats_url=section.poller_nats_url or settings.nats.url,
-        nats_user=section.poller_nats_user,
-        nats_password=None if password is None else password.get_secret_value(),
-        log=settings.log,
-        extras=load_extras(section.poller_pod_file),
-    )
+
+    def now(self) -> PollerPods:
+        """The same object as long as nothing changed; as before when a file cannot be read."""
+        try:
+            content = self._read()
+        except OSError as error:
+            _log.warning("a file for the pollers cannot be read", extra={"reason": str(error)})
+            return self._pods
+        if content != self._pods.nats_files:
+            _log.info("files for the pollers changed", extra={"files": sorted(content)})
+            self._pods = replace(self._pods, nats_files=content)
+        return self._pods
+
+    def _read(self) -> dict[str, bytes]:
+        return {name: path.read_bytes() for name, path in self._files.items()}
+
+
+def _together(section: OperatorSection, one: str, other: str) -> None:
+    if (getattr(section, one) is None) != (getattr(section, other) is None):
+        names = (f"FLEET_OPERATOR__{name.upper()}" for name in (one, other))
+        raise ConfigurationError(" and ".join(names) + " go together")

@@ -44,6 +44,14 @@ class OperatorSection(Section):
     """The pollers' NATS user; given to them in a Secret beside each fleet."""
     poller_nats_password: OptionalSecret = None
     """Password of `poller_nats_user`. A change rolls the pods."""
+    poller_nats_credentials_file: OptionalPath = None
+    """The pollers' `.creds` file, where NATS uses accounts; given to them like a user. What this
+    file, the next two and `FLEET_NATS__CA_FILE` hold reaches the pollers when it changes, without
+    a restart."""
+    poller_nats_cert_file: OptionalPath = None
+    """The pollers' client certificate (PEM), where NATS asks for one."""
+    poller_nats_key_file: OptionalPath = None
+    """Key of `poller_nats_cert_file`."""
     budget_bytes: _OptionalBytes = None
     """File storage that all tenants' streams may take, e.g. `2Gi`. Unset: the account's limit;
     an account without one is refused."""

@@ -22,17 +22,30 @@ from fleet_operator.kinds import (
     ObjectKey,
     ObjectKind,
 )
-from fleet_operator.poller_pods import PollerPods
+from fleet_operator.poller_pods import (
+    CA_FILE,
+    CERT_FILE,
+    CREDENTIALS_FILE,
+    KEY_FILE,
+    PollerPods,
+)
 from fleet_operator.store import digest
 
 ADMIN_PORT: Final = 9100
 USER_ID: Final = 10001
 """Of the images' user."""
 SECRETS_DIRECTORY: Final = "/etc/routerfleet/secrets"
+NATS_DIRECTORY: Final = "/etc/routerfleet/nats"
 HASH_ANNOTATION: Final = "routerfleet.io/applied-hash"
 """Of what was applied last: a field that is asked for no more is noticed by it."""
 EXTRA_ANNOTATION: Final = "routerfleet.io/extra-shards"
 """Shards beyond what the number of devices asks for, for saturation."""
+_NATS_FILES: Final = {
+    CA_FILE: "FLEET_NATS__CA_FILE",
+    CERT_FILE: "FLEET_NATS__CERT_FILE",
+    KEY_FILE: "FLEET_NATS__KEY_FILE",
+    CREDENTIALS_FILE: "FLEET_NATS__CREDENTIALS_FILE",
+}
 _SECRET_KEYS: Final = ("username", "password", "ca.crt")
 _INDEX_LABEL: Final = "apps.kubernetes.io/pod-index"
 
@@ -66,7 +79,7 @@ def stateful_set_key(owner: Owner) -> ObjectKey:
 
 
 def nats_secret_name(tenant: str) -> str:
-    """Of the Secret with the pollers' NATS user."""
+    """Of the Secret with what the pollers' NATS connection needs."""
     return f"{tenant}-shard-nats"
 
 
@@ -105,11 +118,14 @@ def workloads(
     made = [_object(owner, CONFIG_MAP, object_name(owner.name), environment)]
     checksums = {"routerfleet.io/config-checksum": digest(environment)}
     secret: str | None = None
-    if pods.nats_user is not None:
+    user = _nats_user(pods)
+    if user:
+        checksums["routerfleet.io/nats-user-checksum"] = digest({"type": "Opaque", "data": user})
+    if user or pods.nats_files:
         secret = nats_secret_name(owner.name)
-        content = {"type": "Opaque", "data": _nats_user(pods)}
-        checksums["routerfleet.io/nats-user-checksum"] = digest(content)
-        made.append(_object(owner, SECRET, secret, content))
+        # Files are no part of the checksum: the kubelet brings them, the poller reads them anew.
+        data = user | {name: _coded(content) for name, content in pods.nats_files.items()}
+        made.append(_object(owner, SECRET, secret, {"type": "Opaque", "data": data}))
     made += [
         _object(owner, SERVICE, object_name(owner.name), {"spec": _service(owner)}),
         _object(owner, DISRUPTION_BUDGET, object_name(owner.name), {"spec": _budget(owner)}),
@@ -180,16 +196,23 @@ def _environment(fleet: RouterFleet, pods: PollerPods) -> dict[str, str]:
         "FLEET_ADMIN__HOST": "0.0.0.0",  # noqa: S104 - a pod's own address
         "FLEET_ADMIN__PORT": str(ADMIN_PORT),
         "FLEET_NATS__URL": pods.nats_url,
+        **{_NATS_FILES[name]: f"{NATS_DIRECTORY}/{name}" for name in pods.nats_files},
+        **({"FLEET_NATS__SERVER_NAME": pods.nats_server_name} if pods.nats_server_name else {}),
         "FLEET_POLLER__SECRETS_DIRECTORY": SECRETS_DIRECTORY,
         "FLEET_POLLER__TENANT": fleet.tenant,
     }
 
 
 def _nats_user(pods: PollerPods) -> dict[str, str]:
+    """By variable, coded; none without a user."""
+    if pods.nats_user is None:
+        return {}
     values = {"FLEET_NATS__USER": pods.nats_user, "FLEET_NATS__PASSWORD": pods.nats_password}
-    return {
-        name: base64.b64encode((value or "").encode()).decode() for name, value in values.items()
-    }
+    return {name: _coded((value or "").encode()) for name, value in values.items()}
+
+
+def _coded(content: bytes) -> str:
+    return base64.b64encode(content).decode()
 
 
 def _service(owner: Owner) -> Document:
@@ -251,7 +274,10 @@ def _template(
         },
         "topologySpreadConstraints": _spread(owner, extras.topology_spread_constraints),
         "containers": [_container(owner.name, pods, nats_secret)],
-        "volumes": [_secrets_volume(router_secrets(fleet))],
+        "volumes": [
+            _secrets_volume(router_secrets(fleet)),
+            *_nats_volume(nats_secret, sorted(pods.nats_files)),
+        ],
     }
     optional = {
         "nodeSelector": extras.node_selector,
@@ -284,18 +310,21 @@ def _spread(owner: Owner, given: list[dict[str, Any]] | None) -> list[dict[str, 
 
 
 def _container(tenant: str, pods: PollerPods, nats_secret: str | None) -> Document:
-    sources: list[Document] = [{"configMapRef": {"name": object_name(tenant)}}]
     container: Document = {
         "name": "poller",
         "image": pods.image,
         "imagePullPolicy": pods.pull_policy,
-        "envFrom": sources,
+        "envFrom": [{"configMapRef": {"name": object_name(tenant)}}],
         "env": [
             {
                 "name": "POD_INDEX",
                 "valueFrom": {"fieldRef": {"fieldPath": f"metadata.labels['{_INDEX_LABEL}']"}},
             },
             {"name": "FLEET_POLLER__SHARD", "value": "shard-$(POD_INDEX)"},
+            *(
+                {"name": name, "valueFrom": {"secretKeyRef": {"name": nats_secret, "key": name}}}
+                for name in _nats_user(pods)
+            ),
         ],
         "ports": [{"name": "admin", "containerPort": ADMIN_PORT, "protocol": "TCP"}],
         # Ready: an assignment is known. Unhealthy: polling or publishing has stalled.
@@ -308,8 +337,10 @@ def _container(tenant: str, pods: PollerPods, nats_secret: str | None) -> Docume
         },
         "volumeMounts": [{"name": "secrets", "mountPath": SECRETS_DIRECTORY, "readOnly": True}],
     }
-    if nats_secret is not None:
-        sources.append({"secretRef": {"name": nats_secret}})
+    if pods.nats_files:
+        container["volumeMounts"].append(
+            {"name": "nats", "mountPath": NATS_DIRECTORY, "readOnly": True}
+        )
     if pods.extras.resources:
         container["resources"] = pods.extras.resources
     return container
@@ -342,3 +373,13 @@ def _secrets_volume(names: Iterable[str]) -> Document:
             ],
         },
     }
+
+
+def _nats_volume(secret: str | None, names: Iterable[str]) -> list[Document]:
+    """What the connection to NATS reads from files. Not the password: that is a variable."""
+    items = [{"key": name, "path": name} for name in names]
+    if not items:
+        return []
+    return [
+        {"name": "nats", "secret": {"secretName": secret, "defaultMode": 0o440, "items": items}}
+    ]
