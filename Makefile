@@ -64,7 +64,7 @@ chaos: setup ## Kill, pause and cut everything at random; check the accounts (AR
 	@PYTHONPATH=tests $(BIN)/python -m chaos $(ARGS)
 
 pictures: setup ## Make the README's pictures from a running demo (needs a Chromium)
-	@$(BIN)/python tools/pictures.py
+	@PYTHONPATH=tests $(BIN)/python tools/pictures.py
 
 lock: ## Pin all dependencies anew in requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url \

@@ -5,9 +5,7 @@
 Needs a Chromium (PLAYWRIGHT_CHROMIUM, chromium or google-chrome). Writes docs/images/.
 """
 
-import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +16,8 @@ from typing import IO
 
 from playwright.sync_api import Page, sync_playwright
 
+from support.chromium import FLAGS, MISSING, find_chromium
+
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "docs/images"
 START_DEADLINE_SECONDS = 120
@@ -25,24 +25,6 @@ STOP_DEADLINE_SECONDS = 60
 # Long enough for the rates and sparklines of ten-second polls to show a curve.
 WATCH_MILLISECONDS = 60_000
 DEVICE_ROW = "#body [role=row]"
-CHROMIUM_FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-
-
-def find_chromium() -> str:
-    """The browser to use; says what to install when there is none."""
-    named = os.environ.get("PLAYWRIGHT_CHROMIUM")  # noqa: TID251 - a tool of the developer's own
-    for candidate in (named, "chromium", "google-chrome", "chromium-browser"):
-        if candidate and (path := shutil.which(candidate)):
-            return path
-    raise SystemExit("no Chromium found; install one or set PLAYWRIGHT_CHROMIUM to its path")
 
 
 def wait_for_address(output: IO[str]) -> str:
@@ -61,12 +43,10 @@ def take(page: Page, name: str) -> None:
     print(f"wrote {path.relative_to(ROOT)}")
 
 
-def picture_the_page(address: str) -> None:
+def picture_the_page(address: str, chromium: str) -> None:
     """The fleet, a device's detail, and both again on a dark desktop."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=find_chromium(), args=list(CHROMIUM_FLAGS)
-        )
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
         for scheme in ("light", "dark"):
             context = browser.new_context(
                 viewport={"width": 1440, "height": 900},
@@ -87,6 +67,9 @@ def picture_the_page(address: str) -> None:
 
 def main() -> None:
     """Run the demo in a folder of its own for as long as the pictures take."""
+    chromium = find_chromium()
+    if chromium is None:
+        raise SystemExit(MISSING)
     OUT.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         demo = subprocess.Popen(
@@ -104,7 +87,7 @@ def main() -> None:
             watchdog.cancel()
             drain = threading.Thread(target=demo.stdout.read, daemon=True)
             drain.start()
-            picture_the_page(address)
+            picture_the_page(address, chromium)
         finally:
             watchdog.cancel()
             demo.send_signal(signal.SIGINT)
