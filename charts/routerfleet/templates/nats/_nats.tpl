@@ -16,6 +16,7 @@ nats://{{ include "routerfleet.name" (dict "root" . "component" "nats") }}.{{ .R
 
 {{/* How every service reaches NATS, as the user with all rights. */}}
 {{- define "routerfleet.nats.env" -}}
+{{- include "routerfleet.nats.check" . -}}
 - name: FLEET_NATS__URL
   value: {{ include "routerfleet.nats.url" . | quote }}
 {{- if .Values.nats.enabled }}
@@ -24,13 +25,87 @@ nats://{{ include "routerfleet.name" (dict "root" . "component" "nats") }}.{{ .R
 - name: FLEET_NATS__PASSWORD
   valueFrom:
     secretKeyRef: {name: {{ include "routerfleet.nats.secret" . }}, key: services-password}
-{{- else if .Values.nats.external.existingSecret }}
+{{- else }}
+{{- $external := .Values.nats.external }}
+{{- if $external.existingSecret }}
 {{- range $variable, $key := dict "FLEET_NATS__USER" "user" "FLEET_NATS__PASSWORD" "password" "FLEET_NATS__TOKEN" "token" }}
 - name: {{ $variable }}
   valueFrom:
     secretKeyRef: {name: {{ include "routerfleet.nats.secret" $ }}, key: {{ $key }}, optional: true}
 {{- end }}
 {{- end }}
+{{- $files := dict }}
+{{- if $external.credentialsSecret }}
+{{- $_ := set $files "CREDENTIALS_FILE" "user.creds" }}
+{{- end }}
+{{- if $external.tls.caSecret }}
+{{- $_ := set $files "CA_FILE" "ca.crt" }}
+{{- end }}
+{{- if $external.tls.clientSecret }}
+{{- $_ := set $files "CERT_FILE" "tls.crt" }}
+{{- $_ := set $files "KEY_FILE" "tls.key" }}
+{{- end }}
+{{- range $variable, $file := $files }}
+- name: FLEET_NATS__{{ $variable }}
+  value: /etc/routerfleet/nats/{{ $file }}
+{{- end }}
+{{- with $external.tls.serverName }}
+- name: FLEET_NATS__SERVER_NAME
+  value: {{ . | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/*
+The files of an external NATS, as a volume's sources: dict "root" . "pollers" true. The operator
+has the pollers' as well, in a folder of their own, and hands them on.
+*/}}
+{{- define "routerfleet.nats.sources" -}}
+{{- $external := .root.Values.nats.external -}}
+{{- $tls := $external.tls -}}
+{{- if not .root.Values.nats.enabled -}}
+{{- with $tls.caSecret }}
+- secret: {name: {{ . }}, items: [{key: {{ $tls.caKey }}, path: ca.crt}]}
+{{- end }}
+{{- with $tls.clientSecret }}
+- secret: {name: {{ . }}, items: [{key: tls.crt, path: tls.crt}, {key: tls.key, path: tls.key}]}
+{{- end }}
+{{- with $external.credentialsSecret }}
+- secret: {name: {{ . }}, items: [{key: user.creds, path: user.creds}{{ if $.pollers }}, {key: poller.creds, path: poller/user.creds}{{ end }}]}
+{{- end }}
+{{- if .pollers }}
+{{- with $tls.pollerClientSecret }}
+- secret: {name: {{ . }}, items: [{key: tls.crt, path: poller/tls.crt}, {key: tls.key, path: poller/tls.key}]}
+{{- end }}
+{{- end }}
+{{- end -}}
+{{- end -}}
+
+{{/* A volume from a list of sources, "" without any: dict "name" "nats" "sources" "<yaml list>". */}}
+{{- define "routerfleet.files.volume" -}}
+{{- with trim .sources -}}
+- name: {{ $.name }}
+  projected:
+    defaultMode: 0440
+    sources: {{- . | nindent 6 }}
+{{- end -}}
+{{- end -}}
+
+{{- define "routerfleet.files.mount" -}}
+{{- if trim .sources -}}
+- {name: {{ .name }}, mountPath: /etc/routerfleet/{{ .name }}, readOnly: true}
+{{- end -}}
+{{- end -}}
+
+{{/* What an external NATS may not be given. */}}
+{{- define "routerfleet.nats.check" -}}
+{{- $external := .Values.nats.external -}}
+{{- if and (not .Values.nats.enabled) $external.tls.clientSecret (not $external.tls.pollerClientSecret) -}}
+{{- fail "nats.external.tls.pollerClientSecret: the poller shards need a certificate too; name a Secret with one" -}}
+{{- end -}}
+{{- if and (not .Values.nats.enabled) $external.existingSecret $external.credentialsSecret -}}
+{{- fail "nats.external: existingSecret or credentialsSecret, not both: one login is enough" -}}
+{{- end -}}
 {{- end -}}
 
 {{/*

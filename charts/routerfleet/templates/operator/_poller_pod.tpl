@@ -34,12 +34,24 @@ topologySpreadConstraints:
 - name: FLEET_OPERATOR__POLLER_NATS_PASSWORD
   valueFrom:
     secretKeyRef: {name: {{ include "routerfleet.nats.secret" . }}, key: poller-password}
-{{- else if .Values.nats.external.existingSecret }}
+{{- else }}
+{{- if .Values.nats.external.existingSecret }}
 - name: FLEET_OPERATOR__POLLER_NATS_USER
   valueFrom:
     secretKeyRef: {name: {{ .Values.nats.external.existingSecret }}, key: poller-user, optional: true}
 - name: FLEET_OPERATOR__POLLER_NATS_PASSWORD
   valueFrom:
     secretKeyRef: {name: {{ .Values.nats.external.existingSecret }}, key: poller-password, optional: true}
+{{- end }}
+{{- if .Values.nats.external.credentialsSecret }}
+- name: FLEET_OPERATOR__POLLER_NATS_CREDENTIALS_FILE
+  value: /etc/routerfleet/nats/poller/user.creds
+{{- end }}
+{{- if .Values.nats.external.tls.pollerClientSecret }}
+- name: FLEET_OPERATOR__POLLER_NATS_CERT_FILE
+  value: /etc/routerfleet/nats/poller/tls.crt
+- name: FLEET_OPERATOR__POLLER_NATS_KEY_FILE
+  value: /etc/routerfleet/nats/poller/tls.key
+{{- end }}
 {{- end }}
 {{- end -}}

@@ -10,4 +10,30 @@
       name: {{ required "postgresql.external.existingSecret: name a Secret that holds your database's URL, or set postgresql.enabled" .Values.postgresql.external.existingSecret }}
       key: {{ .Values.postgresql.external.urlKey }}
       {{- end }}
+{{- $tls := .Values.postgresql.external.tls }}
+{{- if and (not .Values.postgresql.enabled) $tls.caSecret }}
+- name: PGSSLMODE
+  value: verify-full
+- name: PGSSLROOTCERT
+  value: /etc/routerfleet/postgresql/ca.crt
+{{- end }}
+{{- if and (not .Values.postgresql.enabled) $tls.clientSecret }}
+- name: PGSSLCERT
+  value: /etc/routerfleet/postgresql/tls.crt
+- name: PGSSLKEY
+  value: /etc/routerfleet/postgresql/tls.key
+{{- end }}
+{{- end -}}
+
+{{/* The files of an external PostgreSQL, as a volume's sources. */}}
+{{- define "routerfleet.database.sources" -}}
+{{- $tls := .Values.postgresql.external.tls -}}
+{{- if not .Values.postgresql.enabled -}}
+{{- with $tls.caSecret }}
+- secret: {name: {{ . }}, items: [{key: {{ $tls.caKey }}, path: ca.crt}]}
+{{- end }}
+{{- with $tls.clientSecret }}
+- secret: {name: {{ . }}, items: [{key: tls.crt, path: tls.crt}, {key: tls.key, path: tls.key}]}
+{{- end }}
+{{- end -}}
 {{- end -}}

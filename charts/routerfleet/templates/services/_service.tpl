@@ -1,9 +1,17 @@
 {{/*
 A service of ours that reads streams: dict "root" . "component" "writer" "service" "writer"
 "values" .Values.writer "replicas" 1 "strategy" "RollingUpdate" "env" "<yaml list>"
-"volumes" "<yaml list>" "mounts" "<yaml list>" "ports" "<yaml list>".
+"volumes" "<yaml list>" "mounts" "<yaml list>" "ports" "<yaml list>" "files" (dict "nats" "<sources>").
 */}}
 {{- define "routerfleet.deployment" -}}
+{{- $volumes := list .volumes -}}
+{{- $mounts := list .mounts -}}
+{{- range $name, $sources := .files -}}
+{{- $volumes = append $volumes (include "routerfleet.files.volume" (dict "name" $name "sources" $sources)) -}}
+{{- $mounts = append $mounts (include "routerfleet.files.mount" (dict "name" $name "sources" $sources)) -}}
+{{- end -}}
+{{- $volumes = join "\n" (compact $volumes) -}}
+{{- $mounts = join "\n" (compact $mounts) -}}
 {{- $context := merge (dict "pod" .values.pod "port" "9100") . -}}
 apiVersion: apps/v1
 kind: Deployment
@@ -47,10 +55,10 @@ spec:
           {{- include "routerfleet.probes" . | nindent 10 }}
           resources: {{- toYaml .values.resources | nindent 12 }}
           securityContext: {{- include "routerfleet.containerSecurity" . | nindent 12 }}
-          {{- with .mounts }}
+          {{- with $mounts }}
           volumeMounts: {{- . | trim | nindent 12 }}
           {{- end }}
-      {{- with .volumes }}
+      {{- with $volumes }}
       volumes: {{- . | trim | nindent 8 }}
       {{- end }}
 ---
