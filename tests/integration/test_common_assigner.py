@@ -36,6 +36,7 @@ class Stage:
     alive: set[str] = field(default_factory=set[str])
     slow: set[str] = field(default_factory=set[str])
     """These beat, but never say that an assignment is in force."""
+    leaving: set[str] = field(default_factory=set[str])
     beats: int = 0
     seen: list[dict[str, tuple[str, ...]]] = field(default_factory=list[dict[str, tuple[str, ...]]])
 
@@ -58,7 +59,12 @@ class Stage:
                 known = records.get(shard)
                 revision = known.revision if known and shard not in self.slow else -1
                 beat = Beat(
-                    tenant=NORTH, shard=shard, incarnation="x", count=self.beats, revision=revision
+                    tenant=NORTH,
+                    shard=shard,
+                    incarnation="x",
+                    count=self.beats,
+                    revision=revision,
+                    leaving=shard in self.leaving,
                 )
                 await self.shards.put(f"{NORTH}.{shard}", beat.model_dump_json().encode())
             await asyncio.sleep(0.02)
@@ -133,6 +139,26 @@ async def test_a_shard_that_falls_silent_is_fenced_and_then_its_devices_move(
         assert "shard-1" not in await played.records()
         played.alive.add("shard-1")
         await played.until(lambda one: len(one.shares) == 2, "shard-0", "shard-1")
+
+
+async def test_a_shard_that_leaves_gives_its_devices_away_while_it_lives(
+    nats_client: Client,
+) -> None:
+    async with stage(nats_client, "shard-0", "shard-1") as played:
+        await played.until(lambda one: len(one.shares) == 2, "shard-0", "shard-1")
+        played.leaving.add("shard-1")
+        step = await played.until(lambda one: len(one.shares) == 1, "shard-0", "shard-1")
+        assert step.states["shard-1"] is State.ALIVE
+        played.leaving.add("shard-0")
+        await asyncio.sleep(2 * LEASE_SECONDS)
+        step = await played.assigner.step(DEVICES, ["shard-0", "shard-1"])
+        assert set(step.shares) == {"shard-0"}, "nobody is left: it keeps them"
+        played.leaving.clear()
+        await played.until(lambda one: len(one.shares) == 2, "shard-0", "shard-1")
+    assert played.fenced == []
+    for shares in played.seen:
+        held = [device for theirs in shares.values() for device in theirs]
+        assert len(held) == len(set(held))
 
 
 async def test_the_only_shard_is_ended_once_when_it_hangs_and_keeps_its_devices(

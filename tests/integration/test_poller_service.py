@@ -211,6 +211,35 @@ async def test_sigterm_finishes_logs_out_flushes_and_exits_in_time(
             assert len(stored) >= sim.device("quick").ledger.polls
 
 
+async def test_a_shard_that_ends_polls_on_until_others_have_its_devices(
+    nats_server: NatsServer, simulator: Simulator, secrets: Path
+) -> None:
+    async with fleet_broker(nats_server, "alpha") as broker:
+        signs = await declare_bucket(broker.js, SHARDS_BUCKET, 1024 * 1024)
+        await broker.assign([device_record(simulator.endpoint("router-1"))])
+
+        async def beat() -> Beat:
+            return Beat.model_validate_json((await signs.get("alpha.shard-0")).value or b"")
+
+        with poller_process(nats_server, "alpha", secrets, leave_seconds="30") as poller:
+            await eventually(lambda: broker.events("router-1"), bool)
+            ending = asyncio.create_task(poller.terminate(10))
+            await eventually(beat, lambda one: one.leaving, what="a beat that it leaves")
+            polls = simulator.device("router-1").ledger.polls
+            await eventually(
+                lambda: simulator.device("router-1").ledger.polls,
+                lambda seen: seen >= polls + 5,
+                what="polling goes on",
+            )
+            await broker.assign([])
+            code, _ = await ending
+            last = await beat()
+
+    assert code == 0, poller.tail()
+    assert last.revision == broker.revision, "it said that it polls them no more"
+    assert not simulator.device("router-1").sessions
+
+
 async def test_sigterm_while_the_broker_is_away_exits_in_time(
     nats_server: NatsServer, simulator: Simulator, secrets: Path
 ) -> None:

@@ -1,6 +1,7 @@
 """A shard against simulated routers: what happens to the events when routers misbehave."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from itertools import pairwise
@@ -20,11 +21,13 @@ from fleet_contracts.gen.fleet.v1.events_pb2 import (
 from fleet_contracts.subjects import Kind
 from fleet_poller.breaker import BreakerPolicy
 from fleet_poller.device import PollTimeouts
+from fleet_poller.schedule import latest_slot, phase_ms
 from fleet_simulator.faults import Fault, FaultRule
 from fleet_simulator.server import Simulator
 from fleet_simulator.world.fleet import build_router
 from support.pollers import (
     INTERVAL_SECONDS,
+    SECRET,
     RunningShard,
     device_record,
     last_of,
@@ -158,13 +161,48 @@ async def test_a_connection_that_ended_while_idle_is_no_failed_poll(
 
 
 async def test_a_wrong_password_is_a_rejected_login(simulator: Simulator, secrets: Path) -> None:
+    """It is not tried again (an account could be locked), until the Secret is another one."""
     (secrets / "routers" / "password").write_text("wrong")
-    async with running_shard(secrets, device_record(simulator.endpoint("router-1"))) as poller:
+    ledger = simulator.device("router-1").ledger
+    record = device_record(simulator.endpoint("router-1"))
+    async with running_shard(secrets, record, breaker=BreakerPolicy()) as poller:
         down = await next_status(poller, "router-1", REACHABILITY_DOWN)
+        await eventually(
+            lambda: poller.metric("fleet_poller_slots_held_back_total"),
+            lambda held: held >= 5,
+            what="slots that are held back",
+        )
+        assert (ledger.logins, ledger.logins_refused) == (0, 1)
+        _, counts, (told,) = poller.shard.figures()
+        assert (counts.down, told.secret, told.devices, told.first) == (1, SECRET, 1, "router-1")
         write_secret(secrets, simulator.endpoint("router-1"))
         await next_status(poller, "router-1", REACHABILITY_UP)
+        assert poller.shard.figures()[2] == ()
 
     assert down.status.error_class == ErrorClass.ERROR_CLASS_LOGIN_REJECTED
+    assert (ledger.logins, ledger.logins_refused) == (1, 1)
+
+
+async def test_catching_up_with_a_slot_does_not_cost_the_next(
+    simulator: Simulator, secrets: Path
+) -> None:
+    """A device is taken over late in its interval, and its first poll lasts into the next."""
+    simulator.faults.add(FaultRule(Fault.LATENCY, seconds=0.2))
+    record = device_record(simulator.endpoint("router-1"), cadence=CadenceSpec(interval=1))
+    async with running_shard(secrets) as poller:
+        phase = phase_ms(record.device_id, 1000)
+        await eventually(
+            lambda: (time.time() * 1000 - phase) % 1000,
+            lambda after_ms: 750 < after_ms < 850,
+            every_seconds=0.01,
+            what="late in the interval",
+        )
+        latest = latest_slot(round(time.time() * 1000), 1000, phase)
+        poller.shard.assign({record.device_id: record}, {record.device_id: latest - 1000})
+        events = await statuses(poller, "router-1", 4)
+
+    assert [one.slot_unix_ms for one in events[:4]] == [latest + 1000 * n for n in range(4)]
+    assert events[0].observed_after_slot_ms > 1000, "the next slot came meanwhile"
 
 
 async def test_a_missing_secret_is_said_and_stops_nobody_else(

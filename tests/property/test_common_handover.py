@@ -94,6 +94,19 @@ def test_devices_go_to_the_living_or_stay(found: dict[str, State], data: st.Data
         assert all(found[one] is not State.DEAD for one in chosen)
 
 
+@given(st.integers(1, 6), st.data())
+def test_a_shard_that_leaves_keeps_its_devices_only_while_nobody_can_take_them(
+    count: int, data: st.DataObject
+) -> None:
+    wanted = shard_names(count)
+    leaving = data.draw(st.sets(st.sampled_from(wanted), min_size=1))
+    found = dict.fromkeys(wanted, State.ALIVE)
+
+    chosen = eligible(wanted, found, wanted, leaving)
+
+    assert chosen == ([one for one in wanted if one not in leaving] or wanted)
+
+
 def beat(count: int) -> Beat:
     return Beat(tenant=NORTH, shard="shard-0", incarnation="one", count=count, revision=0)
 

@@ -29,6 +29,18 @@ def test_it_stays_closed_below_the_limit() -> None:
     assert one.allows(2 * MINUTE)
 
 
+def test_what_lasts_opens_at_once_and_waits_ever_longer() -> None:
+    one, slot, waited = breaker(), 0, list[int]()
+    for _ in range(5):
+        one.failed(slot, lasting=True)
+        assert one.retry_at_ms is not None
+        waited.append(one.retry_at_ms - slot)
+        slot = one.retry_at_ms
+
+    for wait, most in zip(waited, (1, 2, 4, 5, 5), strict=True):
+        assert most * MINUTE / 2 <= wait <= most * MINUTE
+
+
 def test_it_opens_and_lets_one_probe_through_after_the_wait() -> None:
     one = breaker()
     for slot in range(3):

@@ -119,7 +119,8 @@ class Assigner:
             await self._load()
             await self._look(wanted)
             states = {shard: self._liveness.state(shard) for shard in wanted}
-            pods = eligible(wanted, states, self._records)
+            leaving = {shard for shard in wanted if self._liveness.leaving(shard)}
+            pods = eligible(wanted, states, self._records, leaving)
             previous = {
                 shard: tuple(map(DeviceId, record.devices))
                 for shard, record in self._records.items()

@@ -24,6 +24,16 @@ OBSERVER_GAP_SECONDS: Final = 2.0
 """Not having looked for longer than this, the observer cannot blame the shards."""
 
 
+class RejectedLogins(BaseModel):
+    """So many of a shard's devices do not let the user of a Secret in; `first` by name."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    secret: str
+    devices: int
+    first: str
+
+
 class Beat(BaseModel):
     """A shard's sign of life. `incarnation` names the process, `count` its beats.
 
@@ -31,6 +41,7 @@ class Beat(BaseModel):
     -1 before the first. The others are the shard's own figures, None where it has none (yet):
     how it is doing over the last half minute (`cpu_ratio` of one core, `slot_lag_seconds` the
     95th percentile of how late polls begin), and its devices by the newest poll of each.
+    A shard that is `leaving` ends soon; until its devices are taken from it, it polls them.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -45,6 +56,8 @@ class Beat(BaseModel):
     devices: int | None = None
     devices_up: int | None = None
     devices_down: int | None = None
+    rejected: tuple[RejectedLogins, ...] = ()
+    leaving: bool = False
 
 
 class State(StrEnum):
@@ -108,6 +121,11 @@ class Liveness:
         """Whether it lived and is dead: its process hangs, or has ended."""
         return self._signs[shard].proven and self.state(shard) is State.DEAD
 
+    def leaving(self, shard: str) -> bool:
+        """Whether it said last that it ends soon."""
+        sign = self._signs.get(shard)
+        return sign is not None and sign.beat is not None and sign.beat.leaving
+
     def revision(self, shard: str) -> int:
         """The assignment that it last said to be in force; -1 for none."""
         sign = self._signs.get(shard)
@@ -115,17 +133,22 @@ class Liveness:
 
 
 def eligible(
-    wanted: Sequence[str], states: Mapping[str, State], holders: Collection[str]
+    wanted: Sequence[str],
+    states: Mapping[str, State],
+    holders: Collection[str],
+    leaving: Collection[str] = (),
 ) -> list[str]:
     """The shards that should have devices, in the order of `wanted`.
 
-    Those alive; and those starting that hold devices already (a new one gets its first
-    when it lives, so that nothing waits for a process to start). With none of these nothing
-    is gained by moving: the holders keep what they have, at the very first all get a share.
+    Those alive and not leaving; and those starting that hold devices already (a new one gets
+    its first when it lives, so that nothing waits for a process to start). With none of these
+    nothing is gained by moving: the holders keep what they have, at the very first all get a
+    share.
     """
     alive = [
         shard
         for shard in wanted
-        if states[shard] is State.ALIVE or (states[shard] is State.STARTING and shard in holders)
+        if shard not in leaving
+        and (states[shard] is State.ALIVE or (states[shard] is State.STARTING and shard in holders))
     ]
     return alive or [shard for shard in wanted if shard in holders] or list(wanted)

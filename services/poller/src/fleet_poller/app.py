@@ -60,6 +60,7 @@ async def run(runtime: Runtime, settings: PollerSettings, metrics: PollerMetrics
     polling.cancel()
     left = await publisher.drain(_FLUSH_SECONDS)
     if left:
+    await takeover.leave(section.leave_seconds)
         _log.warning("events left unpublished at the stop", extra={"events": left})
     publishing.cancel()
     beating.cancel()

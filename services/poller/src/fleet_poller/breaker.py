@@ -46,15 +46,17 @@ class Breaker:
         self.failures = 0
         self.retry_at_ms = None
 
-    def failed(self, slot_ms: int) -> None:
+    def failed(self, slot_ms: int, *, lasting: bool = False) -> None:
         """Count; open, or stay open twice as long, up to the longest wait.
+
+        What is `lasting` opens at once: trying again soon could not help, and may harm.
 
         The wait is jittered between half and all of it, so that devices that went away
         together do not come back together.
         """
         self.failures += 1
         policy = self._policy
-        doublings = self.failures - policy.failures_to_open
+        doublings = self.failures - (1 if lasting else policy.failures_to_open)
         if doublings < 0:
             return
         wait = min(policy.first_wait_ms << min(doublings, _MAX_DOUBLINGS), policy.longest_wait_ms)

@@ -24,8 +24,15 @@ from fleet_poller.routeros.errors import (
     CredentialsMissingError,
     DisconnectedError,
     RouterError,
+    LoginRejectedError,
 )
-from fleet_poller.routeros.session import Endpoint, RouterSession, open_session
+from fleet_poller.routeros.session import (
+    Access,
+    Credentials,
+    Endpoint,
+    RouterSession,
+    open_session,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -76,12 +83,15 @@ class Device:
         "_session",
         "_subjects",
         "breaker",
+        "_rejected",
         "memory",
         "polling",
         "record",
+        "catching_up",
         "up",
     )
 
+        "queued_ms",
     def __init__(self, record: DeviceRecord, context: PollContext) -> None:
         self.record = record
         self._context = context
@@ -93,8 +103,14 @@ class Device:
         self._session: RouterSession | None = None
         self._subjects: dict[Kind, str] = {}
 
+        self.catching_up = False
+        """Whether the poll under way is for a slot that had passed before it could begin."""
+        self.queued_ms: int | None = None
+        """The slot that is polled right after it."""
     @property
     def connected(self) -> bool:
+        self._rejected: Credentials | None = None
+        """What the router would not let in the last time."""
         """Whether there is a session (it may turn out dead with the next poll)."""
         return self._session is not None and not self._session.closed
 
@@ -103,6 +119,15 @@ class Device:
         tracing = self._context.tracing
         if not tracing.enabled:
             await self._poll(slot_ms, None)
+    @property
+    def rejected(self) -> bool:
+        """Whether its newest poll failed because the router did not take user and password."""
+        return self._rejected is not None
+
+    def may_poll(self, slot_ms: int) -> bool:
+        """Whether to poll at this slot: the breaker says so, or its Secret has changed."""
+        return self.breaker.allows(slot_ms) or self._has_other_credentials()
+
             return
         attributes = {"fleet.tenant": self.record.tenant, "fleet.device": self.record.device}
         with tracing.span("poll", kind=SpanKind.PRODUCER, attributes=attributes) as span:
@@ -127,6 +152,14 @@ class Device:
         headers = context.tracing.headers(span)
         try:
             readings, seconds = await self._read(slot_ms)
+    def _has_other_credentials(self) -> bool:
+        if self._rejected is None:
+            return False
+        try:
+            return self._context.secrets.access(self.record).credentials != self._rejected
+        except RouterError:
+            return False
+
         except RouterError as error:
             self._failed(error, slot_ms, headers)
             if span is not None:
@@ -140,7 +173,7 @@ class Device:
                 extra=self._named(commands=readings.forbidden),
             )
         self.breaker.succeeded()
-        self.up = True
+        self.up, self._rejected = True, None
         context.metrics.ok.inc()
         context.metrics.poll_duration.observe(seconds)
         occasion = Occasion(slot_ms, self._after(slot_ms), round(seconds * 1e6))
@@ -170,7 +203,8 @@ class Device:
 
     async def _open(self) -> RouterSession:
         context, record = self._context, self.record
-        self._session = None
+        self._session = self._rejected = None
+        access: Access | None = None
         try:
             access = context.secrets.access(record)
             self._session = await open_session(
@@ -189,11 +223,14 @@ class Device:
         breaker, error_class = self.breaker, error.error_class
         self._context.metrics.polls.labels(error_class.value).inc()
         self.up = False
+            if access is not None and isinstance(error, LoginRejectedError):
+                self._rejected = access.credentials
         was_open = breaker.open
         if isinstance(error, CredentialsMissingError):
             breaker.failures += 1  # nothing was sent: looking again at each slot costs nothing
         else:
-            breaker.failed(slot_ms)
+            # A wrong password stays wrong; asking again could lock the account out.
+            breaker.failed(slot_ms, lasting=self.rejected)
         if breaker.failures == 1 or breaker.open is not was_open:
             _log.warning(
                 "poll failed",

@@ -1,6 +1,7 @@
 """This shard's sign of life in KV: who assigns devices takes silence for death."""
 
 import asyncio
+import contextlib
 import logging
 import uuid
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from nats.js import JetStreamContext
 from nats.js.kv import KeyValue
 
 from fleet_common.inventory import assignment_key
-from fleet_common.liveness import BEAT_SECONDS, Beat
+from fleet_common.liveness import BEAT_SECONDS, Beat, RejectedLogins
 from fleet_contracts.streams import SHARDS_BUCKET
 from fleet_contracts.subjects import TenantId
 from fleet_poller.load import DeviceCounts, Load
@@ -31,7 +32,7 @@ class Heartbeat:
         shard: str,
         *,
         why_unwell: Callable[[], str | None],
-        figures: Callable[[], tuple[Load, DeviceCounts]],
+        figures: Callable[[], tuple[Load, DeviceCounts, tuple[RejectedLogins, ...]]],
     ) -> None:
         self._client = client
         self._js = js
@@ -42,6 +43,9 @@ class Heartbeat:
         self._incarnation = uuid.uuid4().hex[:12]
         self._count = 0
         self._revision = -1
+        self._leaving = False
+        self._told = -1
+        self._telling = asyncio.Event()
         self._bucket: KeyValue | None = None
         self._announced = False
         self._wake = Wake()
@@ -52,6 +56,23 @@ class Heartbeat:
             self._revision = revision
             self._wake.ring()
 
+    def leave(self) -> bool:
+        """This process ends soon: say so at once, so that others get its devices first.
+
+        False when nobody can be told.
+        """
+        self._leaving = True
+        self._wake.ring()
+        return self._client.is_connected
+
+    async def told(self, timeout_seconds: float) -> None:
+        """Return once the assignment in force has been said, or after so long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                while self._told != self._revision:
+                    self._telling.clear()
+                    await self._telling.wait()
+
     async def run(self) -> None:
         """Beat until cancelled. A broker that is away is no error: it is tried again."""
         while True:
@@ -61,7 +82,7 @@ class Heartbeat:
 
     async def _beat(self) -> None:
         self._count += 1
-        load, counts = self._figures()
+        load, counts, rejected = self._figures()
         beat = Beat(
             tenant=self._tenant,
             shard=self._shard,
@@ -73,6 +94,8 @@ class Heartbeat:
             devices=counts.devices,
             devices_up=counts.up,
             devices_down=counts.down,
+            rejected=rejected,
+            leaving=self._leaving,
         )
         try:
             async with asyncio.timeout(BEAT_SECONDS):
@@ -80,9 +103,11 @@ class Heartbeat:
                     self._bucket = await self._js.key_value(SHARDS_BUCKET)
                 await self._bucket.put(
                     assignment_key(self._tenant, self._shard),
-                    beat.model_dump_json(exclude_none=True).encode(),
+                    beat.model_dump_json(exclude_none=True, exclude_defaults=True).encode(),
                 )
             self._announced = False
+            self._told = beat.revision
+            self._telling.set()
         except (NatsError, TimeoutError, OSError) as error:
             self._bucket = None
             if not self._announced:

@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 from fleet_common.inventory import DeviceRecord
+from fleet_common.liveness import RejectedLogins
 from fleet_contracts.subjects import DeviceId
 from fleet_poller.device import Device, PollContext
 from fleet_poller.load import DeviceCounts, Load, LoadMeter
@@ -23,6 +24,7 @@ _LOG_OUT_SECONDS: Final = 1.0
 _LAST_POLL_SECONDS: Final = 1.0
 """How long a poll in flight keeps a device that goes to another shard."""
 _SHOWN: Final = 200
+_SECRETS_TOLD: Final = 10
 
 
 class Shard:
@@ -155,15 +157,20 @@ class Shard:
     def _start(self, device_id: DeviceId, slot_ms: int) -> None:
         device = self._devices[device_id]
         if device.polling is not None:
-            self._context.metrics.slots_missed.labels("busy").inc()
+            if device.catching_up and device.queued_ms is None:
+                device.queued_ms = slot_ms
+            else:
+                self._context.metrics.slots_missed.labels("busy").inc()
             return
-        if not device.breaker.allows(slot_ms):
+        if not device.may_poll(slot_ms):
             self._context.metrics.slots_held_back.inc()
             return
         task = asyncio.create_task(self._poll(device, slot_ms))
         device.polling = task
         self._polls[task] = asyncio.get_running_loop().time()
 
+        late_ms = self._context.clock.now_ms() - slot_ms
+        device.catching_up = late_ms > device.record.cadence.interval * 1000 / 2
         def done(task: asyncio.Task[None]) -> None:
             device.polling = None
             del self._polls[task]
@@ -172,12 +179,20 @@ class Shard:
                 self._failure = error
                 self._wake.ring()
 
+            queued_ms, device.queued_ms = device.queued_ms, None
+            if queued_ms is not None and self._devices.get(device_id) is device:
+                self._start_queued(device_id, queued_ms)
         task.add_done_callback(done)
 
     async def _poll(self, device: Device, slot_ms: int) -> None:
         # The first slot of a new device may be one just past: that is no lag of ours.
         if device.up is not None:
             self._meter.started((self._context.clock.now_ms() - slot_ms) / 1000)
+    def _start_queued(self, device_id: DeviceId, slot_ms: int) -> None:
+        """The slot that came while an earlier one was caught up with is not lost by that."""
+        if not self._stopping and self._failure is None:
+            self._start(device_id, slot_ms)
+
         await device.poll(slot_ms)
 
     def _count_missed(self) -> None:
@@ -218,9 +233,9 @@ class Shard:
             return f"a slot is {late:.0f} s overdue (limit {OVERDUE_SECONDS:g} s)"
         return None
 
-    def figures(self) -> tuple[Load, DeviceCounts]:
+    def figures(self) -> tuple[Load, DeviceCounts, tuple[RejectedLogins, ...]]:
         """For the beat: asked once a second."""
-        return self._meter.load(self._overdue_seconds()), self._counts()
+        return self._meter.load(self._overdue_seconds()), self._counts(), self._rejected()
 
     def _lag(self) -> float:
         return self._meter.lag(self._overdue_seconds()) or 0.0
@@ -240,6 +255,18 @@ class Shard:
         return sum(device.connected for device in self._devices.values())
 
     def _held_back(self) -> int:
+    def _rejected(self) -> tuple[RejectedLogins, ...]:
+        """By Secret the devices that do not let its user in; the Secrets with most of them."""
+        found: dict[str, list[str]] = {}
+        for device in self._devices.values():
+            if device.rejected:
+                found.setdefault(device.record.credentials_secret, []).append(device.record.device)
+        most = sorted(found.items(), key=lambda one: (-len(one[1]), one[0]))[:_SECRETS_TOLD]
+        return tuple(
+            RejectedLogins(secret=secret, devices=len(devices), first=min(devices))
+            for secret, devices in most
+        )
+
         return sum(device.breaker.open for device in self._devices.values())
 
 

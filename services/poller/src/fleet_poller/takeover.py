@@ -7,6 +7,7 @@ still on its way is polled again and has the same message id: the broker keeps t
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Collection
 from typing import Final
@@ -73,7 +74,8 @@ class LastSlots:
             return
         status, slot_ms = decoded.event.status, decoded.event.slot_unix_ms
         down = status.reachability == pb.REACHABILITY_DOWN
-        if down and status.consecutive_failures >= self._failures_to_open:
+        rejected = status.error_class == pb.ERROR_CLASS_LOGIN_REJECTED
+        if down and (rejected or status.consecutive_failures >= self._failures_to_open):
             return
         if slot_ms > self._clock.now_ms() - _FORGOTTEN_MS:
             done[decoded.subject.device] = slot_ms
@@ -91,6 +93,7 @@ class Takeover:
         self._metrics = metrics
         self._names: frozenset[DeviceId] = frozenset()
         self._polled: frozenset[DeviceId] = frozenset()
+        self._empty = asyncio.Event()
 
     async def take(self, share: Share) -> None:
         """Make this the share in force and say so with the next beat. Takes seconds at most."""
@@ -103,3 +106,18 @@ class Takeover:
         self._names, self._polled = share.names, frozenset(share.devices)
         if await self._shard.released(_RELEASE_SECONDS):
             self._heartbeat.in_force(share.revision)
+        if not self._names:
+            self._empty.set()
+
+    async def leave(self, timeout_seconds: float) -> None:
+        """Return when others have been given all devices, or after so long.
+
+        Until then they are polled here, so that no slot is lost between the two.
+        """
+        if not self._names or timeout_seconds <= 0 or not self._heartbeat.leave():
+            return
+        self._empty.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                await self._empty.wait()
+                await self._heartbeat.told(_RELEASE_SECONDS)
