@@ -10,10 +10,10 @@ from prometheus_client import generate_latest
 
 from fleet_cli.database import DeviceState, Position
 from fleet_cli.event_lines import EventFilter, event_json, event_text
+from fleet_cli.event_source import SseFrame, frames, marks
 from fleet_cli.figures import POLLER_COUNTERS, Figures, StreamSize, events_added
 from fleet_cli.log_lines import readable, readable_end
 from fleet_cli.scrape import CounterTotals, parse_metrics
-from fleet_cli.sse_client import SseFrame, frames, marks
 from fleet_cli.status import Moment, count_devices, rates, status_line
 from fleet_cli.stream_reader import StreamMessage
 from fleet_common.direct import StoredMessage

@@ -1,35 +1,20 @@
 """The demo's own client of the event stream: counts what a browser would get."""
 
-import asyncio
-import logging
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 import httpx
 import orjson
 
+from fleet_cli.event_source import RECONNECT_SECONDS, EventSource, SseFrame, marks
 from fleet_contracts.subjects import Kind
 
-_log = logging.getLogger(__name__)
-
-_RECONNECT_SECONDS: Final = 0.5
-_SILENCE_SECONDS: Final = 40.0
-"""The gateway's heartbeat is 15 s."""
 _KINDS: Final = frozenset(kind.value for kind in Kind)
 
 type SseKey = tuple[str, str, str, int]
 """Tenant, device, kind, slot in ms."""
-
-
-@dataclass(slots=True)
-class SseFrame:
-    """One block of the stream."""
-
-    event: str = ""
-    data: str = ""
-    id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,49 +48,23 @@ class SseCounts:
         return any(one.tenant == tenant and one.first <= sequence <= one.last for one in self.told)
 
 
-async def frames(lines: AsyncIterator[str]) -> AsyncIterator[SseFrame]:
-    """Blocks of a `text/event-stream` (WHATWG HTML, "Server-sent events")."""
-    frame = SseFrame()
-    empty = True
-    async for line in lines:
-        if not line:
-            if not empty:
-                yield frame
-            frame, empty = SseFrame(), True
-            continue
-        name, _, value = line.partition(":")
-        value = value.removeprefix(" ")
-        match name:
-            case "event":
-                frame.event, empty = value, False
-            case "data":
-                frame.data, empty = frame.data + value, False
-            case "id":
-                frame.id, empty = value, False
-            case _:
-                continue
-
-
-def marks(identifier: str) -> dict[str, int]:
-    """Sequences by tenant of an id `<tenant>:<sequence>:<epoch>,…`; what is none is left out."""
-    parts = [part.split(":") for part in identifier.split(",")]
-    return {part[0]: int(part[1]) for part in parts if len(part) > 1 and part[1].isdigit()}
-
-
 class SseClient:
-    """Follows one stream until cancelled; reconnects where it left off, as EventSource does."""
+    """Follows one stream and counts until cancelled."""
 
     def __init__(
         self,
         url: str,
         *,
         transport: httpx.AsyncBaseTransport | None = None,
-        reconnect_seconds: float = _RECONNECT_SECONDS,
+        reconnect_seconds: float = RECONNECT_SECONDS,
     ) -> None:
-        self._url = url
-        self._transport = transport
-        self._reconnect_seconds = reconnect_seconds
-        self._last_id: str | None = None
+        self._source = EventSource(
+            url,
+            self._connected,
+            self._take,
+            transport=transport,
+            reconnect_seconds=reconnect_seconds,
+        )
         self._announced: dict[str, str] = {}
         self.counts = SseCounts()
         self.first_device_at: float | None = None
@@ -113,24 +72,12 @@ class SseClient:
 
     async def run(self) -> None:
         """Follow the stream for ever."""
-        timeout = httpx.Timeout(5.0, read=_SILENCE_SECONDS)
-        async with httpx.AsyncClient(timeout=timeout, transport=self._transport) as client:
-            while True:
-                try:
-                    await self._follow(client)
-                except (httpx.HTTPError, ValueError) as error:
-                    _log.debug("event stream", extra={"reason": str(error)})
-                await asyncio.sleep(self._reconnect_seconds)
+        await self._source.run()
 
-    async def _follow(self, client: httpx.AsyncClient) -> None:
-        headers = {} if self._last_id is None else {"Last-Event-ID": self._last_id}
-        async with client.stream("GET", self._url, headers=headers) as response:
-            response.raise_for_status()
-            self.counts.connects += 1
-            # A reset whose snapshot did not come whole was none: the position did not move.
-            self._announced.clear()
-            async for frame in frames(response.aiter_lines()):
-                self._take(frame)
+    def _connected(self) -> None:
+        self.counts.connects += 1
+        # A reset whose snapshot did not come whole was none: the position did not move.
+        self._announced.clear()
 
     def _take(self, frame: SseFrame) -> None:
         counts = self.counts
@@ -141,7 +88,6 @@ class SseClient:
         elif frame.event == "snapshot-end" and frame.id is not None:
             self._take_snapshot(marks(frame.id))
         if frame.id is not None:
-            self._last_id = frame.id
             counts.seen.update(marks(frame.id))
         if frame.event in _KINDS:
             body = orjson.loads(frame.data)

@@ -1,8 +1,6 @@
 """Readings of a running soak: streams, server, tables, event stream, health pages."""
 
-import asyncio
 import contextlib
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,18 +14,14 @@ from nats.js.api import StorageType, StreamConfig
 from nats.js.errors import APIError, NotFoundError
 
 from fleet_cli.database import Position, ReadModel
+from fleet_cli.event_source import EventSource, SseFrame
 from fleet_cli.scrape import read_metrics
 from fleet_cli.soak.model import SseTally
 from fleet_cli.soak.stage import Stage
-from fleet_cli.sse_client import frames
 from fleet_common.errors import TransientError
 from fleet_contracts.codec import decode
 from fleet_contracts.subjects import Kind, TenantId, stream_name
 
-_log = logging.getLogger(__name__)
-
-_RECONNECT_SECONDS: Final = 0.5
-_SILENCE_SECONDS: Final = 60.0
 _TRIES: Final = 20
 _PROBE: Final = "SOAK_PROBE"
 
@@ -146,34 +140,16 @@ async def probe_new_stream(stage: Stage) -> str:
             await stage.js.delete_stream(_PROBE)
 
 
-class SseFollower:
-    """A client of the event stream, for one kind; reconnects where it left off."""
+def follow(url: str, kind: Kind, tally: SseTally) -> EventSource:
+    """A client of the event stream for one kind; not yet running."""
 
-    def __init__(self, url: str, kind: Kind, tally: SseTally) -> None:
-        self._url = f"{url}?kind={kind.value}"
-        self._kind = kind.value
-        self._last_id: str | None = None
-        self.tally = tally
+    def connected() -> None:
+        tally.connects += 1
 
-    async def run(self) -> None:
-        """Follow until cancelled."""
-        timeout = httpx.Timeout(5.0, read=_SILENCE_SECONDS)
-        async with httpx.AsyncClient(timeout=timeout) as client:
-            while True:
-                try:
-                    await self._follow(client)
-                except httpx.HTTPError as error:
-                    _log.debug("event stream", extra={"reason": str(error)})
-                await asyncio.sleep(_RECONNECT_SECONDS)
+    def take(frame: SseFrame) -> None:
+        if frame.event == kind.value:
+            body = orjson.loads(frame.data)
+            tally.take(body["tenant"], body["device"], body["slot_unix_ms"])
+        tally.resets += frame.event == "reset"
 
-    async def _follow(self, client: httpx.AsyncClient) -> None:
-        headers = {} if self._last_id is None else {"Last-Event-ID": self._last_id}
-        async with client.stream("GET", self._url, headers=headers) as response:
-            response.raise_for_status()
-            self.tally.connects += 1
-            async for frame in frames(response.aiter_lines()):
-                self._last_id = self._last_id if frame.id is None else frame.id
-                if frame.event == self._kind:
-                    body = orjson.loads(frame.data)
-                    self.tally.take(body["tenant"], body["device"], body["slot_unix_ms"])
-                self.tally.resets += frame.event == "reset"
+    return EventSource(f"{url}?kind={kind.value}", connected, take)

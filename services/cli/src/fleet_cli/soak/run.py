@@ -14,7 +14,7 @@ from fleet_cli.environment import GATEWAY, WRITER
 from fleet_cli.soak.closing import close_accounts
 from fleet_cli.soak.crew import Crew, make_crew
 from fleet_cli.soak.model import Moment, Sample, SoakRun, SseTally
-from fleet_cli.soak.observe import Observer, SseFollower, probe_new_stream
+from fleet_cli.soak.observe import Observer, follow, probe_new_stream
 from fleet_cli.soak.options import INTERVAL_SECONDS, Mode, SoakOptions
 from fleet_cli.soak.plans import Streams, fleets_of
 from fleet_cli.soak.report import RunTable
@@ -86,8 +86,8 @@ class Soak:
             model = await stack.enter_async_context(read_model(stage.wiring.postgres.url))
             observer = Observer(stage, model, crew.tenants)
             tally = SseTally(round(INTERVAL_SECONDS * 1000))
-            sse = SseFollower(stage.events_url, Kind.STATUS, tally)
-            following = asyncio.create_task(sse.run(), name="event stream")
+            events = follow(stage.events_url, Kind.STATUS, tally)
+            following = asyncio.create_task(events.run(), name="event stream")
             stack.push_async_callback(_cancel, following)
             if not await until(lambda: tally.connects > 0, _WAIT_SECONDS):
                 raise TransientError(f"no event stream within {_WAIT_SECONDS:g} s")
