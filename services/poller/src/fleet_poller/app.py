@@ -55,12 +55,12 @@ async def run(runtime: Runtime, settings: PollerSettings, metrics: PollerMetrics
     )
     beating = runtime.spawn(heartbeat.run(), "heartbeat")
     await runtime.stop.wait()
+    await takeover.leave(section.leave_seconds)
     assigning.cancel()
     await shard.stop(_FINISH_POLLS_SECONDS)
     polling.cancel()
     left = await publisher.drain(_FLUSH_SECONDS)
     if left:
-    await takeover.leave(section.leave_seconds)
         _log.warning("events left unpublished at the stop", extra={"events": left})
     publishing.cancel()
     beating.cancel()

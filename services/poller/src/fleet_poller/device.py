@@ -23,8 +23,8 @@ from fleet_poller.readings import PollReadings
 from fleet_poller.routeros.errors import (
     CredentialsMissingError,
     DisconnectedError,
-    RouterError,
     LoginRejectedError,
+    RouterError,
 )
 from fleet_poller.routeros.session import (
     Access,
@@ -80,45 +80,40 @@ class Device:
 
     __slots__ = (
         "_context",
+        "_rejected",
         "_session",
         "_subjects",
         "breaker",
-        "_rejected",
+        "catching_up",
         "memory",
         "polling",
+        "queued_ms",
         "record",
-        "catching_up",
         "up",
     )
 
-        "queued_ms",
     def __init__(self, record: DeviceRecord, context: PollContext) -> None:
         self.record = record
         self._context = context
         self.memory = DeviceMemory()
         self.breaker = Breaker(context.breaker, context.jitter)
         self.polling: asyncio.Task[None] | None = None
-        self.up: bool | None = None
-        """Whether the newest poll read it; None before the first."""
-        self._session: RouterSession | None = None
-        self._subjects: dict[Kind, str] = {}
-
         self.catching_up = False
         """Whether the poll under way is for a slot that had passed before it could begin."""
         self.queued_ms: int | None = None
         """The slot that is polled right after it."""
-    @property
-    def connected(self) -> bool:
+        self.up: bool | None = None
+        """Whether the newest poll read it; None before the first."""
         self._rejected: Credentials | None = None
         """What the router would not let in the last time."""
+        self._session: RouterSession | None = None
+        self._subjects: dict[Kind, str] = {}
+
+    @property
+    def connected(self) -> bool:
         """Whether there is a session (it may turn out dead with the next poll)."""
         return self._session is not None and not self._session.closed
 
-    async def poll(self, slot_ms: int) -> None:
-        """Read the device for this slot and publish what came of it. Raises only bugs."""
-        tracing = self._context.tracing
-        if not tracing.enabled:
-            await self._poll(slot_ms, None)
     @property
     def rejected(self) -> bool:
         """Whether its newest poll failed because the router did not take user and password."""
@@ -128,6 +123,11 @@ class Device:
         """Whether to poll at this slot: the breaker says so, or its Secret has changed."""
         return self.breaker.allows(slot_ms) or self._has_other_credentials()
 
+    async def poll(self, slot_ms: int) -> None:
+        """Read the device for this slot and publish what came of it. Raises only bugs."""
+        tracing = self._context.tracing
+        if not tracing.enabled:
+            await self._poll(slot_ms, None)
             return
         attributes = {"fleet.tenant": self.record.tenant, "fleet.device": self.record.device}
         with tracing.span("poll", kind=SpanKind.PRODUCER, attributes=attributes) as span:
@@ -147,11 +147,6 @@ class Device:
 
     # --- inside ----------------------------------------------------------------------
 
-    async def _poll(self, slot_ms: int, span: Span | None) -> None:
-        context = self._context
-        headers = context.tracing.headers(span)
-        try:
-            readings, seconds = await self._read(slot_ms)
     def _has_other_credentials(self) -> bool:
         if self._rejected is None:
             return False
@@ -160,6 +155,11 @@ class Device:
         except RouterError:
             return False
 
+    async def _poll(self, slot_ms: int, span: Span | None) -> None:
+        context = self._context
+        headers = context.tracing.headers(span)
+        try:
+            readings, seconds = await self._read(slot_ms)
         except RouterError as error:
             self._failed(error, slot_ms, headers)
             if span is not None:
@@ -215,6 +215,8 @@ class Device:
             )
         except RouterError as error:
             context.metrics.logins.labels(error.error_class.value).inc()
+            if access is not None and isinstance(error, LoginRejectedError):
+                self._rejected = access.credentials
             raise
         context.metrics.logins.labels("ok").inc()
         return self._session
@@ -223,8 +225,6 @@ class Device:
         breaker, error_class = self.breaker, error.error_class
         self._context.metrics.polls.labels(error_class.value).inc()
         self.up = False
-            if access is not None and isinstance(error, LoginRejectedError):
-                self._rejected = access.credentials
         was_open = breaker.open
         if isinstance(error, CredentialsMissingError):
             breaker.failures += 1  # nothing was sent: looking again at each slot costs nothing

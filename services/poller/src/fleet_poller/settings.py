@@ -29,13 +29,13 @@ class PollerSection(Section):
     """Failed polls in a row after which a device is asked more rarely."""
     longest_backoff_seconds: float = Field(default=300.0, gt=0, le=3600)
     """Seconds between two attempts at a device that is away, at most."""
+    leave_seconds: float = Field(default=0.0, ge=0, le=60)
+    """Seconds that a shard that is told to stop goes on polling, at most, until others have its
+    devices: no slot is lost then. Where there are no others, 0: it stops at once."""
     buffer_messages: int = Field(default=50_000, ge=1, le=10_000_000)
     """Events kept while the broker is away; beyond it the oldest is dropped and counted."""
     buffer_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)
     """The same bound in bytes."""
-    leave_seconds: float = Field(default=0.0, ge=0, le=60)
-    """Seconds that a shard that is told to stop goes on polling, at most, until others have its
-    devices: no slot is lost then. Where there are no others, 0: it stops at once."""
     publish_in_flight: int = Field(default=1_000, ge=1, le=100_000)
     """Events sent but not yet acknowledged."""
     ack_timeout_seconds: float = Field(default=5.0, gt=0, le=60)

@@ -165,34 +165,34 @@ class Shard:
         if not device.may_poll(slot_ms):
             self._context.metrics.slots_held_back.inc()
             return
+        late_ms = self._context.clock.now_ms() - slot_ms
+        device.catching_up = late_ms > device.record.cadence.interval * 1000 / 2
         task = asyncio.create_task(self._poll(device, slot_ms))
         device.polling = task
         self._polls[task] = asyncio.get_running_loop().time()
 
-        late_ms = self._context.clock.now_ms() - slot_ms
-        device.catching_up = late_ms > device.record.cadence.interval * 1000 / 2
         def done(task: asyncio.Task[None]) -> None:
             device.polling = None
             del self._polls[task]
             self._last_finished = asyncio.get_running_loop().time()
+            queued_ms, device.queued_ms = device.queued_ms, None
+            if queued_ms is not None and self._devices.get(device_id) is device:
+                self._start_queued(device_id, queued_ms)
             if not task.cancelled() and (error := task.exception()) is not None:
                 self._failure = error
                 self._wake.ring()
 
-            queued_ms, device.queued_ms = device.queued_ms, None
-            if queued_ms is not None and self._devices.get(device_id) is device:
-                self._start_queued(device_id, queued_ms)
         task.add_done_callback(done)
 
-    async def _poll(self, device: Device, slot_ms: int) -> None:
-        # The first slot of a new device may be one just past: that is no lag of ours.
-        if device.up is not None:
-            self._meter.started((self._context.clock.now_ms() - slot_ms) / 1000)
     def _start_queued(self, device_id: DeviceId, slot_ms: int) -> None:
         """The slot that came while an earlier one was caught up with is not lost by that."""
         if not self._stopping and self._failure is None:
             self._start(device_id, slot_ms)
 
+    async def _poll(self, device: Device, slot_ms: int) -> None:
+        # The first slot of a new device may be one just past: that is no lag of ours.
+        if device.up is not None:
+            self._meter.started((self._context.clock.now_ms() - slot_ms) / 1000)
         await device.poll(slot_ms)
 
     def _count_missed(self) -> None:
@@ -251,10 +251,6 @@ class Shard:
         up = states.count(True)
         return DeviceCounts(len(states), up, len(states) - up - states.count(None))
 
-    def _connected(self) -> int:
-        return sum(device.connected for device in self._devices.values())
-
-    def _held_back(self) -> int:
     def _rejected(self) -> tuple[RejectedLogins, ...]:
         """By Secret the devices that do not let its user in; the Secrets with most of them."""
         found: dict[str, list[str]] = {}
@@ -267,6 +263,10 @@ class Shard:
             for secret, devices in most
         )
 
+    def _connected(self) -> int:
+        return sum(device.connected for device in self._devices.values())
+
+    def _held_back(self) -> int:
         return sum(device.breaker.open for device in self._devices.values())
 
 
