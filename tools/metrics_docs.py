@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final, cast
 
 from fleet_common.metrics import MetricRow, MetricSet
+from fleet_poller.exposition.table import rows as device_rows
 from fleet_simulator.clock import VirtualClock
 from fleet_simulator.faults import FaultBook
 from fleet_simulator.metrics import SimulatorMetrics
@@ -24,6 +25,19 @@ grows with the fleet unless its meaning says so.
 
 Each also tells of its process: Prometheus's `process_*` (open files, memory, CPU time) and
 `fleet_process_tasks`, the asyncio tasks that have not ended.
+
+The pollers also serve the newest reading of each of their devices (last section). For those who
+want two intervals, `/metrics` is split in `/metrics/service` and `/metrics/devices`.
+"""
+_DEVICES: Final = """\
+## devices
+
+What a poller-shard has read of its devices, from the same events that it published; settings
+`FLEET_POLLER__DEVICE_METRICS…`. A value that the router does not give has no sample. While a
+device is down its readings are gone; `routeros_up` is 0. An interface whose name another one of
+the device has too gets `#` and its RouterOS id behind the name. After a reboot totals begin anew,
+as Prometheus expects. When a device moves to another shard, its series end there and begin here:
+ask with `max by (tenant, device, …)`, also around `rate()`, whose window remembers both.
 """
 
 
@@ -54,6 +68,7 @@ def render() -> str:
         if rows:
             parts.append(f"## {service.name}")
             parts.append(_table(rows))
+    parts += [_DEVICES, _table(device_rows())]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 

@@ -12,6 +12,7 @@ from fleet_cli.metrics import RunnerMetrics
 from fleet_common.metrics import MetricSet
 from fleet_firmware.metrics import FirmwareMetrics
 from fleet_gateway.telemetry import GatewayMetrics
+from fleet_poller.exposition.table import rows as device_rows
 from fleet_poller.metrics import PollerMetrics
 from fleet_simulator.clock import VirtualClock
 from fleet_simulator.faults import FaultBook
@@ -23,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # What a name may end in: base units, counted things, and two states (`up`, `state`).
 UNITS = (
     "total", "seconds", "bytes", "messages", "events", "devices", "streams", "clients",
-    "channels", "sessions", "up",
+    "channels", "sessions", "series", "up",
 )  # fmt: skip
 PER_DEVICE_LABELS = {"device", "subject", "interface", "mac_address", "host"}
 
@@ -77,6 +78,17 @@ def test_the_table_lists_exactly_what_is_served(service: str) -> None:
     metrics = SETS[service]()
     served = {family.name for family in metrics.registry.collect()}
     assert {row.name.removesuffix("_total") for row in metrics.table} == served
+
+
+def test_every_device_metric_is_explained_and_on_the_page() -> None:
+    page = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
+    for row in device_rows():
+        assert re.fullmatch(r"routeros_[a-z0-9_]+", row.name), row
+        assert (row.type == "counter") == row.name.endswith("_total"), row
+        assert (row.type == "info") == row.name.endswith("_info"), row
+        assert row.labels[:2] == ("tenant", "device"), row
+        assert f"| `{row.name}` | {row.type} |" in page
+    assert len({row.name for row in device_rows()}) == len(device_rows())
 
 
 def test_every_setting_is_explained() -> None:

@@ -262,9 +262,7 @@ class Demo:
         port = foundation.wiring.admin_ports[RUNNER]
         health = Health()
         health.set_ready(ready=True)
-        await serve_admin(
-            AdminSection(host=LOOPBACK, port=port), health, metrics.registry, self._stop
-        )
+        await serve_admin(AdminSection(host=LOOPBACK, port=port), health, metrics, self._stop)
 
     async def _follow_edits(
         self, foundation: Foundation, applier: PlanApplier, shards: Shards

@@ -1,10 +1,13 @@
-"""The HTTP endpoint every service has: /metrics, /healthz, /readyz."""
+"""The HTTP endpoint every service has: /metrics, /healthz, /readyz.
+
+/metrics has everything, for whoever can name one path only. /metrics/service and
+/metrics/devices are its two parts, to be read at different intervals.
+"""
 
 import asyncio
 import contextlib
 
 import uvicorn
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -12,22 +15,16 @@ from starlette.routing import Route
 
 from fleet_common.errors import ConfigurationError
 from fleet_common.health import Health
-from fleet_common.process_metrics import process_registry
+from fleet_common.metric_pages import MetricPages
+from fleet_common.metrics import MetricSet
 from fleet_common.settings import AdminSection
 
 _START_DEADLINE_SECONDS = 10.0
 
 
-def admin_routes(health: Health, registry: CollectorRegistry) -> list[Route]:
-    """The three routes, to be mounted in any Starlette app.
-
-    /metrics has what `registry` has and what the process tells of itself.
-    """
-    own = process_registry()
-
-    async def metrics(_request: Request) -> Response:
-        text = generate_latest(registry) + generate_latest(own)
-        return Response(text, media_type=CONTENT_TYPE_LATEST)
+def admin_routes(health: Health, metrics: MetricSet) -> list[Route]:
+    """The routes, to be mounted in any Starlette app."""
+    pages = MetricPages(metrics)
 
     async def healthz(_request: Request) -> Response:
         report = health.report()
@@ -38,7 +35,9 @@ def admin_routes(health: Health, registry: CollectorRegistry) -> list[Route]:
         return JSONResponse({"ready": health.ready}, status_code=200 if health.ready else 503)
 
     return [
-        Route("/metrics", metrics),
+        Route("/metrics", pages.everything),
+        Route("/metrics/service", pages.service),
+        Route("/metrics/devices", pages.devices),
         Route("/healthz", healthz),
         Route("/readyz", readyz),
     ]
@@ -54,13 +53,13 @@ class EmbeddedServer(uvicorn.Server):
 
 
 async def serve_admin(
-    settings: AdminSection, health: Health, registry: CollectorRegistry, stop: asyncio.Event
+    settings: AdminSection, health: Health, metrics: MetricSet, stop: asyncio.Event
 ) -> None:
     """Serve until `stop` is set. Raises ConfigurationError when the port is taken."""
     if settings.port == 0:
         await stop.wait()
         return
-    app = Starlette(routes=list(admin_routes(health, registry)))
+    app = Starlette(routes=list(admin_routes(health, metrics)))
     config = uvicorn.Config(
         app,
         host=settings.host,

@@ -2,12 +2,13 @@
 
 A service subclasses MetricSet and creates each metric as a typed attribute; the set
 keeps the table of what it made, from which the documentation is written and the
-naming rules are tested. States are labels; no label is bounded only by the fleet.
+naming rules are tested. States are labels; no label is bounded only by the fleet: what is
+said of single devices goes by MetricStream.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -21,9 +22,17 @@ class MetricRow:
     """One line of the table."""
 
     name: str
-    type: Literal["counter", "gauge", "histogram"]
+    type: Literal["counter", "gauge", "histogram", "info"]
     labels: tuple[str, ...]
     help: str
+
+
+class MetricStream(Protocol):
+    """More metrics than fit a registry, as text in pieces; whole families, each once."""
+
+    def __call__(self, *, openmetrics: bool) -> AsyncIterator[bytes]:
+        """The text in the format asked for, without OpenMetrics' closing line."""
+        ...
 
 
 class MetricSet:
@@ -32,6 +41,8 @@ class MetricSet:
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
         self.table: list[MetricRow] = []
+        self.devices_stream: MetricStream | None = None
+        """What the service knows of single devices; served before its own metrics."""
 
     def counter(self, name: str, text: str, labels: Sequence[str] = ()) -> Counter:
         """A total; `name` ends in `_total`."""

@@ -110,7 +110,7 @@ async def _supervise[SettingsT: ServiceSettings, MetricsT: MetricSet](
     )
     async with asyncio.TaskGroup() as admin_tasks:
         admin_tasks.create_task(
-            serve_admin(settings.admin, health, metrics.registry, admin_stop), name="admin"
+            serve_admin(settings.admin, health, metrics, admin_stop), name="admin"
         )
         async with asyncio.TaskGroup() as tasks:
             await run(Runtime(tasks, stop, health, tracing), settings, metrics)

@@ -15,6 +15,7 @@ from fleet_poller.breaker import BreakerPolicy
 from fleet_poller.clock import SystemClock
 from fleet_poller.credentials import SecretStore
 from fleet_poller.device import PollContext, PollTimeouts
+from fleet_poller.exposition.scrape import DeviceExposition, wanted_kinds
 from fleet_poller.gate import LoginGates
 from fleet_poller.heartbeat import Heartbeat
 from fleet_poller.metrics import PollerMetrics
@@ -40,6 +41,10 @@ async def run(runtime: Runtime, settings: PollerSettings, metrics: PollerMetrics
     publisher = Publisher(client, _bounds(section), metrics)
     shard = Shard(_context(section, publisher, metrics, runtime))
     tenant, js = TenantId(section.tenant), jetstream(client, settings.nats)
+    if section.device_groups:
+        metrics.devices_stream = DeviceExposition(
+            shard.devices, section.device_groups, section.device_metrics_max_series, metrics
+        ).stream
     assignments = Assignments(client, js, tenant, section.shard, metrics)
     heartbeat = Heartbeat(
         client, js, tenant, section.shard, why_unwell=shard.why_unwell, figures=shard.figures
@@ -94,6 +99,7 @@ def _context(
         tracing=runtime.tracing,
         clock=SystemClock(),
         jitter=random.Random(),  # noqa: S311 - spreads retries, keeps no secret
+        held_kinds=wanted_kinds(section.device_groups),
     )
 
 

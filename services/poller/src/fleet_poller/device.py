@@ -15,6 +15,7 @@ from fleet_poller.breaker import Breaker, BreakerPolicy
 from fleet_poller.clock import Clock
 from fleet_poller.credentials import SecretStore
 from fleet_poller.events import Occasion, OutgoingEvent, failure_event, poll_events
+from fleet_poller.exposition.held import HeldEvents
 from fleet_poller.gate import LoginGates
 from fleet_poller.memory import DeviceMemory
 from fleet_poller.metrics import PollerMetrics
@@ -73,6 +74,8 @@ class PollContext:
     tracing: Tracing
     clock: Clock
     jitter: random.Random
+    held_kinds: frozenset[Kind] = frozenset()
+    """The events of which each device keeps the newest, for its metrics."""
 
 
 class Device:
@@ -85,6 +88,7 @@ class Device:
         "_subjects",
         "breaker",
         "catching_up",
+        "held",
         "memory",
         "polling",
         "queued_ms",
@@ -96,6 +100,7 @@ class Device:
         self.record = record
         self._context = context
         self.memory = DeviceMemory()
+        self.held = HeldEvents(context.held_kinds)
         self.breaker = Breaker(context.breaker, context.jitter)
         self.polling: asyncio.Task[None] | None = None
         self.catching_up = False
@@ -177,7 +182,10 @@ class Device:
         context.metrics.ok.inc()
         context.metrics.poll_duration.observe(seconds)
         occasion = Occasion(slot_ms, self._after(slot_ms), round(seconds * 1e6))
-        self._publish(poll_events(occasion, readings), slot_ms, headers)
+        events = poll_events(occasion, readings)
+        seen_ms = slot_ms + occasion.observed_after_slot_ms
+        self.held.read(events, self.memory.read_at(slot_ms), seen_ms)
+        self._publish(events, slot_ms, headers)
 
     async def _read(self, slot_ms: int) -> tuple[PollReadings, float]:
         """The readings, and the seconds from the first byte sent to the last read."""
@@ -243,6 +251,7 @@ class Device:
             )
         occasion = Occasion(slot_ms, self._after(slot_ms), 0)
         event = failure_event(occasion, error_class, str(error), breaker.failures)
+        self.held.failed(event)
         self._publish([event], slot_ms, headers)
 
     def _publish(

@@ -84,6 +84,10 @@ class DeviceMemory:
             or slot_ms - last >= every * 1000 - early
         }
 
+    def read_at(self, slot_ms: int) -> list[Kind]:
+        """The kinds that the poll of this slot was to read, and has: some may have no answer."""
+        return [kind for kind, read_ms in self.last_read_ms.items() if read_ms == slot_ms]
+
     def rebooted(self, uptime_seconds: int | None, slot_ms: int) -> bool:
         """Whether the router has started anew since the last successful poll.
 

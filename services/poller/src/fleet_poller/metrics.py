@@ -1,4 +1,4 @@
-"""The poller's metrics. No label is a device: a fleet has thousands."""
+"""The poller's own metrics. No label is a device: those are in fleet_poller.exposition."""
 
 from fleet_common.metrics import MetricSet
 
@@ -75,4 +75,12 @@ class PollerMetrics(MetricSet):
         )
         self.bad_records = self.counter(
             "fleet_poller_bad_records_total", "Device records that could not be read."
+        )
+        self.device_series = self.gauge(
+            "fleet_poller_device_metrics_series",
+            "Series of devices (`routeros_*`) in the newest scrape of them.",
+        )
+        self.devices_left_out = self.gauge(
+            "fleet_poller_device_metrics_left_out_devices",
+            "Devices without metrics, for FLEET_POLLER__DEVICE_METRICS_MAX_SERIES.",
         )

@@ -1,12 +1,16 @@
 """The poller's settings: `FLEET_POLLER__<FIELD>` and the sections every service has."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
 
 from fleet_common.settings import Section, ServiceSettings
 from fleet_contracts.subjects import check_label
+from fleet_poller.exposition.families import Group
+
+_OPTIONAL_GROUPS: Final = "|".join(group for group in Group if group is not Group.DEVICE)
+_GROUP_LIST: Final = rf"^( *({_OPTIONAL_GROUPS}) *(, *({_OPTIONAL_GROUPS}) *)*)?$"
 
 
 class PollerSection(Section):
@@ -40,6 +44,26 @@ class PollerSection(Section):
     """Events sent but not yet acknowledged."""
     ack_timeout_seconds: float = Field(default=5.0, gt=0, le=60)
     """Seconds after which an unacknowledged event is sent again."""
+    device_metrics: bool = True
+    """Whether `/metrics` has the newest reading of each device as `routeros_*`. A router with 10
+    interfaces costs about 190 series and 2 KB of memory."""
+    device_metrics_groups: str = Field(
+        default="system, sensors, interfaces, wireless", pattern=_GROUP_LIST
+    )
+    """Which of them besides reachability and versions, comma separated: `system`, `sensors`,
+    `interfaces` (17 series an interface), `wireless` (by radio), `wireless-clients` (11 series a
+    client, which come and go: off)."""
+    device_metrics_max_series: int = Field(default=500_000, ge=1)
+    """Series of device metrics, at most, reckoned with every value given. Devices that do not fit,
+    the last by name, are left out, counted in `fleet_poller_device_metrics_left_out_devices`."""
+
+    @property
+    def device_groups(self) -> frozenset[Group]:
+        """The groups that are on; none when device metrics are off."""
+        if not self.device_metrics:
+            return frozenset()
+        named = (one.strip() for one in self.device_metrics_groups.split(","))
+        return frozenset({Group.DEVICE, *(Group(one) for one in named if one)})
 
 
 class PollerSettings(ServiceSettings):

@@ -50,6 +50,10 @@ class Shard:
         gauge.labels("down").set_function(lambda: self._counts().down)
         context.metrics.slot_lag.set_function(self._lag)
 
+    def devices(self) -> list[Device]:
+        """Those that are this shard's now."""
+        return list(self._devices.values())
+
     # --- what the assignments use ----------------------------------------------------
 
     def assign(

@@ -31,7 +31,7 @@ def admin_app(simulator: Simulator, health: Health, metrics: SimulatorMetrics) -
     """The application; every answer is JSON, errors as `{"error": …}` with a 4xx status."""
     admin = _Admin(simulator)
     routes = [
-        *admin_routes(health, metrics.registry),
+        *admin_routes(health, metrics),
         Route("/ledger", admin.ledger, methods=["GET"]),
         Route("/ledger", admin.forget, methods=["DELETE"]),
         Route("/ledger/{tenant}/{device}", admin.device_ledger, methods=["GET"]),

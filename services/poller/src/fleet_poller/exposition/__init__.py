@@ -1,0 +1,1 @@
+"""Device metrics: the newest reading of each device as Prometheus metrics `routeros_*`."""

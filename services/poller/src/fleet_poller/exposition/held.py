@@ -1,0 +1,43 @@
+"""What is kept of a device for its metrics: the newest event of each kind, as published.
+
+The encoded events are the smallest form there is (a few hundred bytes each), and a metric
+made from them can never say anything else than what is on the stream.
+"""
+
+from collections.abc import Collection, Iterable
+
+from fleet_contracts.subjects import Kind
+from fleet_poller.events import OutgoingEvent
+
+
+class HeldEvents:
+    """The newest event of each wanted kind. `status` is always among them."""
+
+    __slots__ = ("_wanted", "last_seen_ms", "payloads")
+
+    def __init__(self, wanted: frozenset[Kind]) -> None:
+        self._wanted = wanted
+        self.payloads: dict[Kind, bytes] = {}
+        self.last_seen_ms = 0
+        """When the newest successful reading was complete, Unix milliseconds; 0: never."""
+
+    def read(self, events: Iterable[OutgoingEvent], due: Collection[Kind], seen_ms: int) -> None:
+        """A poll succeeded. A kind that was due and has no event is not there any more."""
+        payloads, wanted = self.payloads, self._wanted
+        if not wanted:
+            return
+        self.last_seen_ms = seen_ms
+        for kind in due:
+            payloads.pop(kind, None)
+        for kind, payload in events:
+            if kind in wanted:
+                payloads[kind] = payload
+
+    def failed(self, event: OutgoingEvent) -> None:
+        """A poll failed. What was read before stays, and is not shown until the next success.
+
+        Nothing outdated is shown then: what is older than its cadence is read anew by the
+        first poll that succeeds.
+        """
+        if self._wanted:
+            self.payloads[event.kind] = event.payload

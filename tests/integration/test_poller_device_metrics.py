@@ -1,0 +1,160 @@
+"""Device metrics of real pollers, scraped by a real Prometheus."""
+
+import asyncio
+import shutil
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from fleet_simulator.faults import Fault, FaultRule
+from fleet_simulator.server import Simulator
+from fleet_simulator.world.fleet import build_fleet
+from support.nats import NatsServer
+from support.poller_process import PollerProcess, fleet_broker, poller_process
+from support.pollers import device_record, write_secret
+from support.prometheus import needs_prometheus, running_prometheus
+from support.simulator import simulate
+from support.waiting import eventually
+
+TENANT = "alpha"
+
+
+@pytest.fixture
+def secrets(tmp_path: Path, simulator: Simulator) -> Path:
+    directory = tmp_path / "secrets"
+    write_secret(directory, simulator.endpoint("router-1"))
+    return directory
+
+
+async def fetch(poller: PollerProcess, path: str, accept: str = "") -> tuple[str, str]:
+    """Content type and text."""
+    url = f"http://127.0.0.1:{poller.admin_port}{path}"
+    request = urllib.request.Request(url, headers={"Accept": accept} if accept else {})
+
+    def get() -> tuple[str, str]:
+        try:
+            with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - our own
+                return answer.headers["content-type"], answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return str(error.code), error.read().decode()
+        except OSError:
+            return "", ""
+
+    return await asyncio.to_thread(get)
+
+
+async def test_a_page_has_devices_service_or_both(
+    nats_server: NatsServer, simulator: Simulator, secrets: Path
+) -> None:
+    async with fleet_broker(nats_server, TENANT) as broker:
+        await broker.assign([device_record(simulator.endpoint("router-1"))])
+        with poller_process(nats_server, TENANT, secrets) as poller:
+            _, whole = await eventually(
+                lambda: fetch(poller, "/metrics"),
+                lambda page: "routeros_interface_info" in page[1],
+                what="device metrics",
+            )
+            content_type, devices = await fetch(poller, "/metrics/devices")
+            _, service = await fetch(poller, "/metrics/service")
+            om_type, openmetrics = await fetch(
+                poller, "/metrics", "application/openmetrics-text; version=1.0.0"
+            )
+
+    assert 'routeros_up{tenant="alpha",device="router-1"} 1\n' in whole
+    assert "fleet_poller_polls_total" in whole
+    assert "process_open_fds" in whole
+    assert content_type == "text/plain; version=0.0.4; charset=utf-8"
+    assert "routeros_up" in devices
+    assert "fleet_poller" not in devices
+    assert "fleet_poller_polls_total" in service
+    assert "routeros_up" not in service
+    assert om_type.startswith("application/openmetrics-text")
+    assert openmetrics.endswith("# EOF\n")
+    assert openmetrics.count("# EOF") == 1
+
+
+async def test_device_metrics_can_be_switched_off(
+    nats_server: NatsServer, simulator: Simulator, secrets: Path
+) -> None:
+    async with fleet_broker(nats_server, TENANT) as broker:
+        await broker.assign([device_record(simulator.endpoint("router-1"))])
+        with poller_process(nats_server, TENANT, secrets, device_metrics="false") as poller:
+            _, page = await eventually(
+                lambda: fetch(poller, "/metrics"),
+                lambda page: 'fleet_poller_polls_total{outcome="ok"} ' in page[1],
+                what="a poll",
+            )
+            status, _ = await fetch(poller, "/metrics/devices")
+
+    assert "routeros_up" not in page
+    assert status == "404"
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not on the PATH")
+async def test_promtool_has_nothing_to_say_about_them(
+    nats_server: NatsServer, tmp_path: Path
+) -> None:
+    groups = "system,sensors,interfaces,wireless,wireless-clients"
+    async with (
+        simulate(*build_fleet(3, (TENANT,), 12, started=time.time() - 86_400)) as sim,
+        fleet_broker(nats_server, TENANT) as broker,
+    ):
+        secrets = tmp_path / "secrets"
+        endpoints = sim.endpoints
+        write_secret(secrets, endpoints[0])
+        await broker.assign([device_record(one) for one in endpoints])
+        with poller_process(nats_server, TENANT, secrets, device_metrics_groups=groups) as poller:
+            _, page = await eventually(
+                lambda: fetch(poller, "/metrics/devices"),
+                lambda page: page[1].count("routeros_up{") == 12,
+                what="all devices",
+            )
+
+    outcome = await asyncio.to_thread(
+        subprocess.run,
+        ["promtool", "check", "metrics"],
+        input=page,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    assert outcome.stderr + outcome.stdout == ""
+
+
+@needs_prometheus
+async def test_prometheus_answers_about_each_device(
+    nats_server: NatsServer, tmp_path: Path
+) -> None:
+    async with (
+        simulate(*build_fleet(3, (TENANT,), 6, started=time.time() - 86_400)) as sim,
+        fleet_broker(nats_server, TENANT) as broker,
+    ):
+        secrets = tmp_path / "secrets"
+        endpoints = sim.endpoints
+        write_secret(secrets, endpoints[0])
+        away = endpoints[0].device
+        sim.faults.add(FaultRule(Fault.REFUSE, devices=(away,)))
+        await broker.assign([device_record(one) for one in endpoints])
+        with (
+            poller_process(nats_server, TENANT, secrets) as poller,
+            running_prometheus(tmp_path / "prom", {"shard-0": poller.admin_port}) as prometheus,
+        ):
+            seen = await prometheus.when("routeros_up", "tenant", "device", count=6)
+            rates = await prometheus.when(
+                "sum by (device) (rate(routeros_interface_receive_bytes_total[5s])) > 0",
+                "device",
+                count=5,
+            )
+            errors = await prometheus.scrape_errors()
+            complaints = prometheus.complaints()
+
+    assert seen == {(TENANT, one.device): float(one.device != away) for one in endpoints}
+    assert (away,) not in rates
+    assert errors == {"shard-0": ""}
+    assert complaints == []
