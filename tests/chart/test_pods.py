@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 
 from fleet_operator.poller_pods import load_extras
-from fleet_operator.rbac import documents
+from fleet_operator.rbac import FLEETS, documents
 from support.helm import CHART, CI_VALUES, Chart, Document, Rendered
 
 
@@ -102,16 +102,17 @@ def test_more_than_one_of_a_kind_has_a_budget(chart: Chart) -> None:
     assert {one["metadata"]["name"] for one in rendered.of("PodDisruptionBudget")} == several
 
 
-@pytest.mark.parametrize(
-    ("setting", "kind"), [("", "ClusterRole"), ("operator.namespaces={fleets}", "Role")]
-)
-def test_the_operators_rights_are_those_in_its_code(setting: str, kind: str, chart: Chart) -> None:
-    rendered = chart.render(None, *filter(None, [setting]))
+def test_the_operators_rights_are_those_in_its_code(chart: Chart) -> None:
+    everywhere = chart.render()
+    named = chart.render(None, "operator.namespaces={fleets}")
+    alone = chart.render(None, "operator.namespaces={fleets}", "operator.fleetsClusterRole=false")
 
-    roles = [*rendered.of("ClusterRole"), *rendered.of("Role")]
-
-    assert [role["kind"] for role in roles] == [kind]
-    assert roles[0]["rules"] == documents()
+    assert [role["rules"] for role in everywhere.of("ClusterRole")] == [documents()]
+    assert [role["rules"] for role in named.of("Role")] == [documents()]
+    assert [role["rules"] for role in named.of("ClusterRole")] == [[FLEETS.document()]]
+    assert not everywhere.of("Role")
+    assert not [*alone.of("ClusterRole"), *alone.of("ClusterRoleBinding")]
+    assert [role["rules"] for role in alone.of("Role")] == [documents()]
 
 
 def test_the_pod_file_is_one_that_the_operator_takes(chart: Chart, tmp_path: Path) -> None:

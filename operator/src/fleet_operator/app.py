@@ -22,6 +22,8 @@ from fleet_operator.metrics import OperatorMetrics
 from fleet_operator.poller_pods import PodSource
 from fleet_operator.relisting import Relisting
 from fleet_operator.reporting import Reporter, Sources
+from fleet_operator.scaling import Pace
+from fleet_operator.secret_sync import SecretSync
 from fleet_operator.settings import OperatorSettings
 from fleet_operator.shards import Shards
 from fleet_operator.store import Store
@@ -87,7 +89,8 @@ async def run(runtime: Runtime, settings: OperatorSettings, metrics: OperatorMet
         fleets=fleets,
         broker=broker,
         assigning=assigning,
-        shards=Shards(store),
+        shards=Shards(store, Pace(section.saturated_seconds, section.calm_seconds)),
+        secrets=SecretSync(kube, store, metrics),
         objects=Objects(kube, store, metrics),
         cleanup=cleanup,
         reporter=reporter,
@@ -96,11 +99,11 @@ async def run(runtime: Runtime, settings: OperatorSettings, metrics: OperatorMet
         metrics=metrics,
     )
     controller = Controller(parts, wake, progress)
-    watches = Watching(store, section.namespace_list, metrics)
+    watches = Watching(store, lambda: relisting.namespaces, metrics)
     watching = runtime.spawn(watches.run(runtime.stop), "watches")
     work = [
         runtime.spawn(broker.connect(), "broker"),
-        runtime.spawn(relisting.run(watches.deaf), "resync"),
+        runtime.spawn(relisting.run(watches.again), "resync"),
         runtime.spawn(assigning.run(), "assigning"),
         runtime.spawn(up.run(), "devices up"),
         runtime.spawn(announcer.run(), "events"),

@@ -96,13 +96,12 @@ class Cleanup:
         if left is None:
             await self._release(known)
         elif _age(known) > self._deadline_seconds:
-            policy = known.fleet.spec.deletion_policy if known.fleet is not None else None
             text = (
                 f"not cleaned up within {self._deadline_seconds:g} s: {left}. The stream "
                 f"{stream_name(known.tenant)} and the records of {known.tenant} may be left in "
                 "NATS; records are removed when it answers again, the stream is kept"
             )
-            if policy is DeletionPolicy.DELETE:
+            if _takes_the_stream(known):
                 text += f"; delete it with: nats stream rm {stream_name(known.tenant)}"
             self._announcer.say(known.owner, "CleanupAbandoned", text, warning=True)
             self._metrics.abandoned.inc()
@@ -118,9 +117,7 @@ class Cleanup:
             fleet.tenant == known.tenant for fleet in state.settled.fleets
         ):
             return "its records are still there"
-        delete = known.fleet is not None and (
-            known.fleet.spec.deletion_policy is DeletionPolicy.DELETE
-        )
+        delete = _takes_the_stream(known)
         try:
             line = await self._broker.remove_tenant(known.tenant, delete_stream=delete)
         except (FleetError, NatsError, TimeoutError, OSError) as error:
@@ -156,6 +153,11 @@ class Cleanup:
     def _released(self, known: Known) -> bool:
         found = self._assigning.found(known.tenant)
         return found is not None and not found.ask.shards and not found.step.shares
+
+
+def _takes_the_stream(known: Known) -> bool:
+    """As it stands there: its device lists need not be readable any more."""
+    return part(known.body, "spec").get("deletionPolicy") == DeletionPolicy.DELETE.value
 
 
 def _age(known: Known) -> float:

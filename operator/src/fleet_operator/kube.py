@@ -1,7 +1,7 @@
 """The API server, as far as the operator writes to it; lightkube's only importer."""
 
 import contextlib
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,9 +18,10 @@ from fleet_common.errors import ConfigurationError, TransientError
 from fleet_operator.kinds import FIELD_MANAGER, Document, ObjectKey, ObjectKind
 
 _NOT_FOUND: Final = 404
+_FORBIDDEN: Final = 403
 _REFUSED: Final = frozenset({400, 403, 405, 413, 422})
 _LIST_CHUNK: Final = 100
-_ALL_NAMESPACES: Final = "*"
+ALL_NAMESPACES: Final = "*"
 
 
 class KubeError(TransientError):
@@ -40,10 +41,14 @@ class KubeRefusedError(TransientError):
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All objects of a kind, and the resource version that they were read at."""
+    """All objects of a kind, and the resource version that they were read at.
+
+    `forbidden`: namespaces that nothing was read of, and that may be so.
+    """
 
     documents: tuple[Document, ...]
     version: int
+    forbidden: frozenset[str] = frozenset()
 
 
 class Kube:
@@ -54,26 +59,38 @@ class Kube:
             self._client: Any = AsyncClient(field_manager=FIELD_MANAGER, trust_env=True)
         except ConfigError as error:
             raise ConfigurationError(f"Kubernetes: {error}") from error
-        self._namespaces = tuple(namespaces) or (_ALL_NAMESPACES,)
+        self.namespaces = tuple(namespaces) or (ALL_NAMESPACES,)
         self._classes: dict[ObjectKind, Any] = {}
 
     async def list(
-        self, kind: ObjectKind, labels: Mapping[str, str | None] | None = None
+        self,
+        kind: ObjectKind,
+        labels: Mapping[str, str | None] | None = None,
+        may_be_forbidden: Collection[str] = (),
     ) -> Listing:
-        """Every object of the kind in the namespaces looked after. Raises KubeError."""
+        """Every object of the kind in the namespaces looked after. Raises KubeError.
+
+        Of the namespaces in `may_be_forbidden` there are none when they may not be read.
+        """
         documents: list[Document] = []
+        forbidden: set[str] = set()
         version = 0
-        with _translated(f"list {kind.plural}"):
-            for namespace in self._namespaces:
-                found = self._client.list(
-                    self._class(kind),
-                    namespace=namespace,
-                    labels=dict(labels) if labels else None,
-                    chunk_size=_LIST_CHUNK,
-                )
-                documents += [dict(document) async for document in found]
-                version = max(version, int(found.resourceVersion))
-        return Listing(tuple(documents), version)
+        for namespace in self.namespaces:
+            try:
+                with _translated(f"list {kind.plural}"):
+                    found = self._client.list(
+                        self._class(kind),
+                        namespace=namespace,
+                        labels=dict(labels) if labels else None,
+                        chunk_size=_LIST_CHUNK,
+                    )
+                    documents += [dict(document) async for document in found]
+                    version = max(version, int(found.resourceVersion))
+            except KubeRefusedError as error:
+                if error.status != _FORBIDDEN or namespace not in may_be_forbidden:
+                    raise
+                forbidden.add(namespace)
+        return Listing(tuple(documents), version, frozenset(forbidden))
 
     async def get(self, key: ObjectKey) -> Document | None:
         """The object; None when it does not exist. Raises KubeError."""

@@ -1,8 +1,10 @@
 """What the operator may do in the cluster, as data.
 
 `make generate` writes it to charts/routerfleet/files/operator-rules.yaml; the chart's
-ClusterRole (or a Role for each namespace) has exactly these rules. tests/cluster compares
-them with the requests that the operator really makes, both ways.
+ClusterRole has exactly these rules. With a Role for each namespace instead, a ClusterRole has
+the first one alone: a namespace that is deleted loses its Role before its RouterFleets, whose
+finalizers would hold it for ever. tests/cluster compares the rules with the requests that the
+operator really makes, both ways.
 """
 
 from dataclasses import dataclass
@@ -33,8 +35,11 @@ class Rule:
         }
 
 
+FLEETS: Final = Rule(
+    "routerfleet.io", "routerfleets", (*_READ, "patch"), "fleets, and their finalizer"
+)
 RULES: Final = (
-    Rule("routerfleet.io", "routerfleets", (*_READ, "patch"), "fleets, and their finalizer"),
+    FLEETS,
     Rule("routerfleet.io", "routerfleets/status", ("patch",), "conditions and figures"),
     Rule("", "configmaps", (*_READ, *_APPLY), "device lists; the pollers' environment"),
     Rule(
@@ -46,7 +51,12 @@ RULES: Final = (
     Rule("", "services", (*_READ, *_APPLY), "the shards' names"),
     Rule("apps", "statefulsets", (*_READ, *_APPLY), "the shards"),
     Rule("policy", "poddisruptionbudgets", (*_READ, *_APPLY), "one shard at a time is drained"),
-    Rule("", "pods", ("get", "delete"), "ending a shard that hangs"),
+    Rule(
+        "",
+        "pods",
+        ("get", "delete", "patch"),
+        "ending a shard that hangs; having changed Secrets mounted at once",
+    ),
     Rule("", "events", ("create",), "what was done and why"),
 )
 

@@ -1,4 +1,9 @@
-"""Full lists every now and then: what no watch told is known by then."""
+"""Full lists every now and then: what no watch told is known by then.
+
+A namespace that is deleted loses its Role before its RouterFleets have gone, and a namespace
+may be named before it is made: where no RouterFleet asks for anything, nothing needs to be
+readable, and the other namespaces do not wait for it.
+"""
 
 import asyncio
 import logging
@@ -14,7 +19,7 @@ from fleet_operator.kinds import (
     WATCHED,
     ObjectKind,
 )
-from fleet_operator.kube import Kube
+from fleet_operator.kube import ALL_NAMESPACES, Kube
 from fleet_operator.metrics import OperatorMetrics
 from fleet_operator.store import Store, trimmed
 
@@ -39,6 +44,13 @@ class Relisting:
         self._metrics = metrics
         self._resync_seconds = resync_seconds
         self._trouble: dict[ObjectKind, str] = {}
+        self._forbidden: frozenset[str] = frozenset()
+
+    @property
+    def namespaces(self) -> tuple[str, ...] | None:
+        """Those that can be watched; None for all there are."""
+        named = tuple(one for one in self._kube.namespaces if one not in self._forbidden)
+        return None if ALL_NAMESPACES in named else named
 
     async def first(self) -> None:
         """Wait until the API server gave everything; says what it waits for."""
@@ -48,34 +60,63 @@ class Relisting:
                 return
             await asyncio.sleep(_RETRY_SECONDS)
 
-    async def run(self, deaf: Callable[[], None]) -> None:
-        """Until cancelled. `deaf` is called when list after list finds what no watch told."""
+    async def run(self, again: Callable[[str], None]) -> None:
+        """Until cancelled. `again` is called with a reason to begin the watches anew.
+
+        That is: list after list finds what no watch told, or other namespaces can be read.
+        """
         while True:
             await asyncio.sleep(self._resync_seconds)
+            before = self.namespaces
             await self._round(count=True)
-            if self._rounds_with_news >= _DEAF_ROUNDS:
+            if self.namespaces != before:
+                again("other namespaces can be read than before")
+            elif self._rounds_with_news >= _DEAF_ROUNDS:
                 self._rounds_with_news = 0
-                deaf()
+                again("the watches tell nothing")
 
     async def _round(self, *, count: bool) -> bool:
         complete, found = True, 0
+        idle: frozenset[str] = frozenset()
+        forbidden: frozenset[str] = frozenset()
         for kind in WATCHED:
             labels = None if kind in _EVERYTHING else {TENANT_LABEL: None}
             try:
-                listing = await self._kube.list(kind, labels)
+                listing = await self._kube.list(kind, labels, idle)
             except TransientError as error:
                 complete = False
                 self._note(kind, str(error))
                 continue
             self._trouble.pop(kind, None)
+            forbidden |= listing.forbidden
             documents = [trimmed(kind, one) for one in listing.documents]
             news = self._store.replace(kind, documents, listing.version)
             found += news
+            if kind is ROUTER_FLEET:
+                idle = self._idle()
             if count and news:
                 self._metrics.missed.inc(news)
                 _log.info("a full list had news", extra={"kind": kind.kind, "objects": news})
         self._rounds_with_news = self._rounds_with_news + 1 if found else 0
+        self._note_forbidden(forbidden)
         return complete
+
+    def _idle(self) -> frozenset[str]:
+        """Namespaces named in the settings with no RouterFleet but such as are being deleted."""
+        busy = {
+            one["metadata"]["namespace"]
+            for one in self._store.all(ROUTER_FLEET)
+            if "deletionTimestamp" not in one["metadata"]
+        }
+        return frozenset(self._kube.namespaces) - busy - {ALL_NAMESPACES}
+
+    def _note_forbidden(self, forbidden: frozenset[str]) -> None:
+        for namespace in sorted(forbidden - self._forbidden):
+            _log.warning(
+                "a namespace without RouterFleets cannot be read; the others are looked after",
+                extra={"namespace": namespace, "hint": "is it there, with the operator's Role?"},
+            )
+        self._forbidden = forbidden
 
     def _note(self, kind: ObjectKind, reason: str) -> None:
         if self._trouble.get(kind) == reason:

@@ -119,15 +119,23 @@ def _on_event(registry: kopf.OperatorRegistry, kind: ObjectKind, tell: Tell) -> 
 class Watching:
     """kopf's thread, begun anew when it ends by itself or tells nothing any more."""
 
-    def __init__(self, store: Store, namespaces: Sequence[str], metrics: OperatorMetrics) -> None:
+    def __init__(
+        self,
+        store: Store,
+        namespaces: Callable[[], Sequence[str] | None],
+        metrics: OperatorMetrics,
+    ) -> None:
+        """`namespaces` gives those to watch from now on, None for all."""
         self._store = store
-        self._namespaces = tuple(namespaces)
+        self._namespaces = namespaces
         self._metrics = metrics
-        self._deaf = asyncio.Event()
+        self._again = asyncio.Event()
+        self._reason = ""
 
-    def deaf(self) -> None:
-        """Full lists keep finding what no watch told of."""
-        self._deaf.set()
+    def again(self, reason: str) -> None:
+        """The watches do not do any more: begin them anew."""
+        self._reason = reason
+        self._again.set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watch until told to stop."""
@@ -144,45 +152,53 @@ class Watching:
         loop = asyncio.get_running_loop()
         ended = asyncio.Event()
         halt = threading.Event()
-        self._deaf.clear()
+        self._again.clear()
+        namespaces = self._namespaces()
 
         def tell(kind: ObjectKind, event_type: str | None, document: Document) -> None:
             loop.call_soon_threadsafe(self._take, kind, event_type, document)
 
         def watch() -> None:
             try:
-                asyncio.run(self._operate(register(tell), halt))
+                asyncio.run(_operate(register(tell), namespaces, halt))
             except Exception:  # noqa: BLE001 - the operator's own loop is told below
                 _log.exception("watching failed")
             finally:
                 loop.call_soon_threadsafe(ended.set)
 
-        threading.Thread(target=watch, name="kopf", daemon=True).start()
-        waiting = [asyncio.create_task(one.wait()) for one in (stop, ended, self._deaf)]
+        nothing = namespaces is not None and not namespaces
+        if not nothing:
+            threading.Thread(target=watch, name="kopf", daemon=True).start()
+        waiting = [asyncio.create_task(one.wait()) for one in (stop, ended, self._again)]
         try:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            reason = "kopf ended by itself" if ended.is_set() else "the watches tell nothing"
+            reason = "kopf ended by itself" if ended.is_set() else self._reason
         finally:
             halt.set()
             for task in waiting:
                 task.cancel()
+        if nothing:
+            return reason
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_STOP_SECONDS):
                 await ended.wait()
         return reason
-
-    async def _operate(self, registry: kopf.OperatorRegistry, halt: threading.Event) -> None:
-        await kopf.operator(
-            registry=registry,
-            settings=kopf_settings(),
-            standalone=True,
-            clusterwide=not self._namespaces,
-            namespaces=self._namespaces,
-            stop_flag=halt,
-        )
 
     def _take(self, kind: ObjectKind, event_type: str | None, document: Document) -> None:
         if event_type == "DELETED":
             self._store.drop(kind, document)
         else:
             self._store.put(kind, document)
+
+
+async def _operate(
+    registry: kopf.OperatorRegistry, namespaces: Sequence[str] | None, halt: threading.Event
+) -> None:
+    await kopf.operator(
+        registry=registry,
+        settings=kopf_settings(),
+        standalone=True,
+        clusterwide=namespaces is None,
+        namespaces=tuple(namespaces or ()),
+        stop_flag=halt,
+    )
