@@ -22,7 +22,7 @@ from nats.aio.client import Client
 from fleet_contracts.codec import encode
 from fleet_contracts.streams import StreamStorage
 from fleet_contracts.subjects import Kind, tenant_id
-from support.gateway import GatewayProcess, Router, declare
+from support.gateway import GatewayProcess, Router, declare, running_gateway
 from support.nats import NatsServer
 
 CLIENTS = 500
@@ -76,13 +76,10 @@ async def gateway_on_empty_stream(
     client = await nats.connect(server.url)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
     js = client.jetstream()  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
     await declare(js, "north", storage=StreamStorage.MEMORY)
-    gateway = GatewayProcess(server, directory, settings={"MAX_CLIENTS": "5000"})
-    gateway.start()
     try:
-        await gateway.wait_ready()
-        yield gateway, client
+        async with running_gateway(server, directory, MAX_CLIENTS="5000") as gateway:
+            yield gateway, client
     finally:
-        gateway.kill()
         await js.delete_stream("FLEET_north")
         await client.close()
 
@@ -156,8 +153,7 @@ async def _stream(
 ) -> tuple[float, list[float]]:
     """Deliveries for each CPU second of the gateway, and delays in seconds."""
     async with gateway_on_empty_stream(server, directory) as (gateway, client):
-        assert gateway.process is not None
-        process = psutil.Process(gateway.process.pid)
+        process = psutil.Process(gateway.pid)
         with connected_clients(gateway.port, CLIENTS, query, events) as clients:
             before = cpu_seconds(process)
             await _publish(client, events, per_second)
@@ -171,8 +167,7 @@ async def _stream(
 async def _memory(server: NatsServer, directory: Path) -> dict[str, float]:
     """Growth of the gateway's resident memory for each connected idle client."""
     async with gateway_on_empty_stream(server, directory) as (gateway, _client):
-        assert gateway.process is not None
-        process = psutil.Process(gateway.process.pid)
+        process = psutil.Process(gateway.pid)
         # The first clients load code and grow pools that the others share.
         with connected_clients(gateway.port, 50, "-", 0):
             before = process.memory_info().rss

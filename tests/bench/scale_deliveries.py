@@ -29,7 +29,7 @@ from bench.scale_process import SIZES, broker, cpu_seconds, resident_kb
 from fleet_contracts.codec import encode
 from fleet_contracts.streams import StreamStorage
 from fleet_contracts.subjects import Kind, TenantId, tenant_id
-from support.gateway import GatewayProcess, Router, declare
+from support.gateway import GatewayProcess, Router, declare, running_gateway
 from support.nats import NatsServer
 
 _KINDS = (Kind.STATUS, Kind.HEALTH)
@@ -80,8 +80,7 @@ async def kb_at_each_size(directory: Path) -> dict[int, float]:
                 await _taken(gateway, sent)
                 with connected_clients(gateway.port, 1, "-", 0):
                     pass
-                assert gateway.process is not None
-                kb[size] = await resident_kb(gateway.process.pid)
+                kb[size] = await resident_kb(gateway.pid)
     return kb
 
 
@@ -97,8 +96,7 @@ class _Fleet:
 
     async def turn(self, client: Client) -> float:
         """Send the next events; CPU microseconds of the gateway for each delivery."""
-        assert self.gateway.process is not None
-        pid = self.gateway.process.pid
+        pid = self.gateway.pid
         before = cpu_seconds(pid)
         await _send(client, itertools.islice(self.events, _EVENTS), _PER_SECOND)
         self.delivered += _EVENTS * _CLIENTS
@@ -134,13 +132,8 @@ async def _gateway(
 ) -> AsyncGenerator[GatewayProcess]:
     """A ready gateway for one tenant, its timers as they are by default."""
     given = {"TENANTS": json.dumps([tenant]), "DISCOVERY_SECONDS": "5", **settings}
-    gateway = GatewayProcess(server, directory / tenant, settings=given)
-    gateway.start()
-    try:
-        await gateway.wait_ready()
+    async with running_gateway(server, directory / tenant, **given) as gateway:
         yield gateway
-    finally:
-        gateway.kill()
 
 
 def _events(tenant: TenantId, size: int) -> list[_Message]:

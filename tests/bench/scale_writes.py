@@ -41,15 +41,16 @@ from fleet_contracts.subjects import (
 )
 from support.nats import NatsServer
 from support.postgres import PostgresServer
+from support.processes import ServiceProcess
 from support.writer import (
     MINUTE_MS,
     Outgoing,
-    WriterProcess,
     inventory,
     now_slot_ms,
     outgoing,
     poll_events,
     reading,
+    writer_process,
 )
 
 _KINDS = (Kind.STATUS, Kind.HEALTH, Kind.INTERFACES, Kind.WIRELESS)
@@ -117,7 +118,7 @@ class _Fleet:
 
     size: int
     tenant: TenantId
-    writer: WriterProcess
+    writer: ServiceProcess
     postgres: PostgresServer
     connection: "asyncpg.Connection[asyncpg.Record]"
     events: Iterator[Outgoing]
@@ -126,8 +127,7 @@ class _Fleet:
     @property
     def pid(self) -> int:
         """The writer's."""
-        assert self.writer.process is not None
-        return self.writer.process.pid
+        return self.writer.pid
 
     async def catch_up(self, client: Client) -> WriteCost:
         """Publish while the writer stands still, then let it go on."""
@@ -216,7 +216,7 @@ async def _fleet(
     database = postgres.create_database()
     url = postgres.url(database)
     settings = {**_SETTINGS, "FLEET_WRITER__TENANTS": tenant}
-    writer = WriterProcess(server.url, url, directory / f"{tenant}.log", settings).start()
+    writer = writer_process(server.url, url, directory / f"{tenant}.log", settings).start()
     try:
         async with reading(url) as connection:
             await _opened(connection, writer)
@@ -225,11 +225,11 @@ async def _fleet(
                 await fleet.learn(client, 0, size)
             yield fleet
     finally:
-        writer.terminate()
+        await writer.stop()
         postgres.drop_database(database)
 
 
-async def _opened(connection: "asyncpg.Connection[asyncpg.Record]", writer: WriterProcess) -> None:
+async def _opened(connection: "asyncpg.Connection[asyncpg.Record]", writer: ServiceProcess) -> None:
     try:
         async with asyncio.timeout(_DEADLINE_SECONDS):
             while True:

@@ -32,11 +32,11 @@ from support.postgres import PostgresServer
 from support.writer import (
     MINUTE_MS,
     ROWS_OF_A_POLL,
-    WriterProcess,
     now_slot_ms,
     outgoing,
     poll_events,
     reading,
+    writer_process,
 )
 
 DEVICES = 400
@@ -129,15 +129,14 @@ async def _write(
 ) -> Spent:
     """From the opened position to the last commit."""
     url = postgres.url(database)
-    writer = WriterProcess(
+    writer = writer_process(
         broker.url,
         url,
         directory / "writer.log",
         {"FLEET_WRITER__BATCH_MESSAGES": str(BATCH_EVENTS), "FLEET_WRITER__LINGER_SECONDS": "0.05"},
     ).start()
-    assert writer.process is not None
     assert broker.process is not None
-    own = psutil.Process(writer.process.pid)
+    own = psutil.Process(writer.pid)
     nats_server = psutil.Process(broker.process.pid)
     try:
         async with asyncio.timeout(_DEADLINE_SECONDS), reading(url) as connection:
@@ -151,7 +150,7 @@ async def _write(
             if rows != ROWS:
                 raise RuntimeError(f"{rows} rows stored, not {ROWS}")
     finally:
-        writer.terminate()
+        await writer.stop()
     return Spent(seconds, own_cpu, own_cpu + servers_cpu)
 
 

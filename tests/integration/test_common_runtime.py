@@ -44,7 +44,7 @@ async def test_metrics_health_and_readiness_are_served(tmp_path: Path) -> None:
         assert health is not None
         assert health.status_code == 200
         assert health.json() == {"well": True, "failing": {}, "passing": ["told"]}
-        assert await service.metric("fleet_sample_starts_total ") == 1
+        assert await service.metric("fleet_sample_starts_total") == 1
         assert await service.stop() == 0
 
 

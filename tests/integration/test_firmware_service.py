@@ -154,8 +154,8 @@ async def test_events_are_answered_with_advice_of_their_own_slot(
         assert decoded.event.observed_after_slot_ms > 0
         assert decoded.event.firmware_advice.latest_released_unix_seconds == 1_789_558_341
         assert host.counts[STABLE] == 1
-        assert await service.metric("fleet_firmware_advice_published_total{") == 7
-        assert await service.metric("fleet_firmware_devices ") == 7
+        assert await service.metric("fleet_firmware_advice_published_total") == 7
+        assert await service.metric("fleet_firmware_devices") == 7
         assert await service.stop() == 0
 
 
@@ -298,12 +298,12 @@ async def test_tenants_are_found_and_let_go_while_running(
         await publish_firmware(nats_client, "r1", "7.20.1", tenant="beta")
         await wait_for_verdict(nats_client, "r1", "upgrade_available 7.24.4", "beta")
         await eventually(
-            lambda: service.metric("fleet_firmware_streams "), lambda n: n == 2, what="two streams"
+            lambda: service.metric("fleet_firmware_streams"), lambda n: n == 2, what="two streams"
         )
         js = nats_client.jetstream()  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
         await js.delete_stream(STREAM)
         await eventually(
-            lambda: service.metric("fleet_firmware_streams "), lambda n: n == 1, what="one stream"
+            lambda: service.metric("fleet_firmware_streams"), lambda n: n == 1, what="one stream"
         )
         # Made anew: sequences begin at 1, so nothing of the old stream may be remembered.
         await declare(nats_client)
@@ -496,7 +496,7 @@ async def test_it_ends_in_time_while_the_broker_hangs_or_was_never_there(
     with service_process(MODULE, settings(nats_server, host), tmp_path / "hangs") as service:
         await service.ready()
         await eventually(
-            lambda: service.metric("fleet_firmware_streams "), lambda n: n == 1, what="bound"
+            lambda: service.metric("fleet_firmware_streams"), lambda n: n == 1, what="bound"
         )
         nats_server.pause()
         service.signal(signal.SIGTERM)

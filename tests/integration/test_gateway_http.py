@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import json
-import subprocess
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
@@ -15,7 +14,15 @@ import pytest
 from nats.js import JetStreamContext
 
 from fleet_contracts.subjects import Kind, tenant_id
-from support.gateway import GatewayProcess, Router, declare, publish, running_gateway, sse
+from support.gateway import (
+    GatewayProcess,
+    Router,
+    declare,
+    gateway_process,
+    publish,
+    running_gateway,
+    sse,
+)
 from support.nats import NatsServer
 from support.waiting import eventually
 
@@ -110,7 +117,7 @@ async def test_without_a_good_token_the_answer_says_what_to_do(gate: Gate) -> No
         401, "bad_token",
     )  # fmt: skip
     assert error(await gate.get("/api/v1/devices", OLD_TOKEN)) == (401, "token_expired")
-    log = gate.process.log.read_text()
+    log = gate.process.log_text()
     for secret in (NORTH_TOKEN, NOC_TOKEN, OLD_TOKEN, "wrong-token"):
         assert secret not in log
 
@@ -241,7 +248,7 @@ async def test_a_changed_token_file_counts_at_once_and_a_broken_one_changes_noth
         await client.until("snapshot-end")
         gate.tokens.write_text('{"tokens": [{"name": "x"}]}', encoding="utf-8")
         await eventually(
-            gate.process.log.read_text, lambda log: "the token file is wrong" in log, what="report"
+            gate.process.log_text, lambda log: "the token file is wrong" in log, what="report"
         )
         assert (await gate.get("/api/v1/session", NORTH_TOKEN)).status_code == 200
         write_tokens(gate.tokens, {**north_entry(), "token": "another-token-for-north"})
@@ -307,15 +314,9 @@ async def test_allowed_origins_may_read_with_a_token_and_no_cookie(
         ({"PAGE_DIRECTORY": "/nowhere"}, "FLEET_GATEWAY__PAGE_DIRECTORY"),
     ],
 )
-def test_settings_that_cannot_be_are_refused_by_name(
+async def test_settings_that_cannot_be_are_refused_by_name(
     nats_server: NatsServer, tmp_path: Path, settings: dict[str, str], says: str
 ) -> None:
-    gateway = GatewayProcess(nats_server, tmp_path / "gateway", settings=settings)
-    gateway.start()
-    assert gateway.process is not None
-    try:
-        assert gateway.process.wait(timeout=15) == 2
-    except subprocess.TimeoutExpired:
-        gateway.kill()
-        raise
-    assert says in gateway.log.read_text()
+    gateway = gateway_process(nats_server, tmp_path / "gateway", settings).start()
+    assert await gateway.exit_code(15) == 2
+    assert says in gateway.log_text()

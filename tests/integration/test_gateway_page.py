@@ -15,7 +15,15 @@ from playwright.async_api import Browser, Page, expect
 
 import fleet_contracts.gen.fleet.v1.events_pb2 as pb
 from fleet_contracts.subjects import Kind, tenant_id
-from support.gateway import SLOT, GatewayProcess, Router, declare, publish, publish_fleet
+from support.gateway import (
+    SLOT,
+    GatewayProcess,
+    Router,
+    declare,
+    gateway_process,
+    publish,
+    publish_fleet,
+)
 from support.nats import NatsServer
 
 pytest_plugins = ["support.browser"]
@@ -75,12 +83,12 @@ async def running_site(
     async with asyncio.timeout(20):
         client = await nats.connect(server.url)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
         await declare(client.jetstream(), "alpine", "north", "south")  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
-    gateway = GatewayProcess(server, directory / "gateway", settings=settings)
+    gateway = gateway_process(server, directory / "gateway", settings)
     gateway.start()
     try:
         site = Site(client, gateway, fleet(), [])
         await site.poll(facts=True)
-        await gateway.wait_ready()
+        await gateway.ready()
         yield site
     finally:
         gateway.kill()
@@ -167,7 +175,7 @@ async def test_the_page_resumes_after_the_gateway_restarted(
         pb.Event(slot_unix_ms=round(time.time() * 1000), health=pb.Health(cpu_load_percent=71)),
     )  # fmt: skip
     site.gateway.start()
-    await site.gateway.wait_ready()
+    await site.gateway.ready()
     await expect(page.locator("#connection")).to_have_text("Live", timeout=20_000)
     await expect(row(page, router).locator(".c-cpu")).to_have_text("71%")
 
@@ -261,7 +269,7 @@ async def test_logging_in_out_and_a_bad_token(
         site.gateway.kill()
         await expect(page.locator("#connection")).to_have_text("Reconnecting")
         site.gateway.start()
-        await site.gateway.wait_ready()
+        await site.gateway.ready()
         await expect(page.locator("#connection")).to_have_text("Live", timeout=20_000)
         await page.get_by_role("button", name="Log out").click()
         await expect(page.get_by_role("heading", name="Log in to RouterFleet")).to_be_visible()

@@ -170,7 +170,7 @@ async def test_positions_in_streams_not_found_yet_outlive_reconnects(site: Site)
         await site.js.delete_stream("FLEET_south")
         gateway.kill()
         gateway.start()
-        await gateway.wait_ready()
+        await gateway.ready()
         async with sse(gateway.url, last_event_id=position) as client:
             await site.statuses(NORTH, 0, 1)
             [event] = await client.events(1)

@@ -24,6 +24,7 @@ from support.gateway import (
     SseClient,
     declare,
     declared,
+    gateway_process,
     publish,
     publish_statuses,
     running_gateway,
@@ -58,17 +59,6 @@ class Site:
 async def site(nats_server: NatsServer, tmp_path: Path) -> AsyncGenerator[Site]:
     async with declared(nats_server, "north") as (client, js):
         yield Site(nats_server, client, js, tmp_path)
-
-
-async def metric(gateway: GatewayProcess, name: str) -> float:
-    """The sum of a metric's samples."""
-    async with httpx.AsyncClient() as http:
-        text = (await http.get(f"{gateway.admin_url}/metrics")).text
-    return sum(
-        float(line.rsplit(" ", 1)[1])
-        for line in text.splitlines()
-        if line.startswith((f"{name} ", f"{name}{{"))
-    )
 
 
 async def head(gateway: GatewayProcess, tenant: str = "north") -> int:
@@ -109,9 +99,9 @@ async def test_a_new_client_gets_the_whole_state_then_every_event_in_order(site:
 
 async def test_a_client_resumes_exactly_after_the_gateway_was_killed(site: Site) -> None:
     await site.statuses(EDGE, 0, 1)
-    gateway = GatewayProcess(site.server, site.directory / "gateway")
+    gateway = gateway_process(site.server, site.directory / "gateway")
     gateway.start()
-    await gateway.wait_ready()
+    await gateway.ready()
     async with sse(gateway.url) as client:
         await client.until("snapshot-end")
         await site.statuses(EDGE, 1, 3)
@@ -120,7 +110,7 @@ async def test_a_client_resumes_exactly_after_the_gateway_was_killed(site: Site)
     sent = await site.statuses(EDGE, 10, 4)
     gateway.start()
     try:
-        await gateway.wait_ready()
+        await gateway.ready()
         async with sse(gateway.url, last_event_id=last.id) as client:
             frames = await client.events(5)
             assert client.parser.last_id == frames[-1].id
@@ -140,8 +130,8 @@ async def test_a_position_behind_the_ring_is_replayed_from_the_stream(site: Site
         async with sse(gateway.url, f"?device={CORE.name}", last_event_id="north:3") as client:
             frames = await client.events(31)
         assert sequences(frames) == [*sent[30:], sent[-1] + 1]
-        assert await metric(gateway, "fleet_gateway_resumes_total") == 2
-        assert await metric(gateway, "fleet_gateway_resets_total") == 0
+        assert await gateway.metric("fleet_gateway_resumes_total") == 2
+        assert await gateway.metric("fleet_gateway_resets_total") == 0
 
 
 async def test_a_discarded_position_gets_a_reset_and_a_fresh_snapshot(site: Site) -> None:
@@ -232,7 +222,7 @@ async def test_a_malformed_event_is_counted_and_skipped(site: Site) -> None:
         # Its position passed over the bad ones, and a resume from before them works.
         async with sse(gateway.url, last_event_id="north:1") as returning:
             assert sequences(await returning.events(1)) == [good]
-        assert await metric(gateway, "fleet_gateway_rejected_events_total") == 3
+        assert await gateway.metric("fleet_gateway_rejected_events_total") == 3
 
 
 async def test_tenants_found_later_reach_connected_clients_with_vector_ids(site: Site) -> None:
@@ -261,7 +251,7 @@ async def test_tenants_found_later_reach_connected_clients_with_vector_ids(site:
                     seen.append((frame.data["tenant"], at))
             assert edge
             assert len(seen) == len(set(seen))
-        assert await metric(gateway, "fleet_gateway_resets_total") == 0
+        assert await gateway.metric("fleet_gateway_resets_total") == 0
 
 
 async def test_a_trim_reaches_clients_but_is_no_device(site: Site) -> None:
@@ -332,15 +322,15 @@ async def test_a_client_that_does_not_read_is_cut_and_the_others_are_not(site: S
         with socket.create_connection(("127.0.0.1", gateway.port)) as sleeper:
             sleeper.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             sleeper.sendall(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            await eventually(lambda: metric(gateway, "fleet_gateway_clients"), lambda n: n == 2)
+            await eventually(lambda: gateway.metric("fleet_gateway_clients"), lambda n: n == 2)
             seen = asyncio.create_task(reading.events(40, 30))
             sent: list[int] = []
             for number in range(40):
                 poll = big.poll(number)
                 sent += await publish(site.js, big, {Kind.INTERFACES: poll[Kind.INTERFACES]})
             assert sequences(await seen) == sent
-            await eventually(lambda: metric(gateway, "fleet_gateway_clients"), lambda n: n == 1)
-        assert await metric(gateway, 'fleet_gateway_ended_clients_total{reason="slow"}') == 1
+            await eventually(lambda: gateway.metric("fleet_gateway_clients"), lambda n: n == 1)
+        assert await gateway.metric('fleet_gateway_ended_clients_total{reason="slow"}') == 1
 
 
 async def test_a_client_that_goes_away_leaves_nothing_behind(site: Site) -> None:
@@ -350,7 +340,7 @@ async def test_a_client_that_goes_away_leaves_nothing_behind(site: Site) -> None
                 sock.sendall(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 sock.recv(64)
         for name in ("fleet_gateway_clients", "fleet_gateway_channels"):
-            await eventually(lambda name=name: metric(gateway, name), lambda n: n == 0, what=name)
+            await eventually(lambda name=name: gateway.metric(name), lambda n: n == 0, what=name)
 
 
 async def test_more_clients_than_places_are_told_to_come_back(site: Site) -> None:
@@ -369,22 +359,22 @@ async def test_sigterm_says_goodbye_and_ends_soon_with_clients_connected(site: S
         # One that never reads must not hold the others up.
         with socket.create_connection(("127.0.0.1", gateway.port)) as sleeper:
             sleeper.sendall(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            await eventually(lambda: metric(gateway, "fleet_gateway_clients"), lambda n: n == 2)
-            code = await asyncio.to_thread(gateway.stop, 8)
-        assert code == 0, gateway.log.read_text()[-2000:]
+            await eventually(lambda: gateway.metric("fleet_gateway_clients"), lambda n: n == 2)
+            code = await gateway.stop(8)
+        assert code == 0, gateway.log_text()[-2000:]
         bye = (await client.until("bye"))[-1]
         assert bye.data == {"reason": "shutdown"}
         with pytest.raises(StopAsyncIteration):
             await client.next()
-        assert "Traceback" not in gateway.log.read_text()
+        assert "Traceback" not in gateway.log_text()
 
 
 async def test_sigterm_ends_soon_while_the_broker_hangs(site: Site) -> None:
     async with site.gateway() as gateway, sse(gateway.url) as client:
         await client.until("snapshot-end")
         site.server.pause()
-        code = await asyncio.to_thread(gateway.stop, 9)
-        assert code == 0, gateway.log.read_text()[-2000:]
+        code = await gateway.stop(9)
+        assert code == 0, gateway.log_text()[-2000:]
         assert (await client.until("bye"))[-1].data == {"reason": "shutdown"}
 
 
@@ -397,7 +387,7 @@ async def test_a_place_without_streams_says_so_and_waits(site: Site) -> None:
         assert (await client.until("snapshot-end"))[-1].data["tenants"] == ["north"]
         [seq] = await site.statuses(EDGE, 0, 1)
         assert sequences(await client.events(1)) == [seq]
-        assert await metric(gateway, "fleet_gateway_resets_total") == 0
+        assert await gateway.metric("fleet_gateway_resets_total") == 0
 
 
 async def test_health_turns_red_when_the_broker_hangs(site: Site) -> None:

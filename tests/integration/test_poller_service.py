@@ -264,7 +264,7 @@ async def test_a_bad_setting_is_named_and_nothing_starts(
     nats_server: NatsServer, tmp_path: Path
 ) -> None:
     with poller_process(nats_server, "Not-A-Label", tmp_path / "secrets") as poller:
-        code = await asyncio.to_thread(poller.process.wait, 20)
+        code = await poller.exit_code()
 
     assert code == 2
     assert "FLEET_POLLER__TENANT" in poller.tail()

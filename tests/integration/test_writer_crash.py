@@ -2,20 +2,20 @@
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from fleet_contracts.subjects import Kind
 from support.nats import NatsServer
+from support.processes import ServiceProcess, running
 from support.waiting import eventually
 from support.writer import (
     MINUTE_MS,
     ROWS_OF_A_POLL,
-    WriterProcess,
     now_slot_ms,
     poll_events,
     status_up,
+    writer_process,
 )
 from support.writer_fleet import Fleet
 
@@ -23,15 +23,11 @@ DEVICES = [f"gw-{number}" for number in range(20)]
 EVENTS_OF_A_POLL = len(poll_events(0))
 
 
-@asynccontextmanager
-async def writer_process(
+def running_writer(
     fleet: Fleet, tmp_path: Path, name: str = "writer", **settings: str
-) -> AsyncGenerator[WriterProcess]:
-    writer = WriterProcess(fleet.nats_url, fleet.database_url, tmp_path / f"{name}.log", settings)
-    try:
-        yield writer.start()
-    finally:
-        await asyncio.to_thread(writer.kill)
+) -> AbstractContextManager[ServiceProcess]:
+    log = tmp_path / f"{name}.log"
+    return running(writer_process(fleet.nats_url, fleet.database_url, log, settings))
 
 
 async def _published_slots(fleet: Fleet) -> list[tuple[str, int, int]]:
@@ -54,7 +50,7 @@ async def test_killed_at_any_moment_it_loses_nothing_and_doubles_nothing(
         for slot in slots:
             await fleet.publish_polls([slot], DEVICES)
 
-    async with writer_process(
+    with running_writer(
         fleet, tmp_path, FLEET_WRITER__BATCH_MESSAGES="37", FLEET_WRITER__LINGER_SECONDS="0"
     ) as writer:
         publishing = asyncio.create_task(keep_publishing())
@@ -72,7 +68,7 @@ async def test_killed_at_any_moment_it_loses_nothing_and_doubles_nothing(
                 break
         await publishing
         account = await fleet.stored(len(slots) * len(DEVICES) * EVENTS_OF_A_POLL)
-        assert await asyncio.to_thread(writer.terminate) == 0
+        assert await writer.stop() == 0
 
     assert kills >= 3
     expected = sorted((device, slot, 1) for device in DEVICES for slot in slots)
@@ -85,9 +81,9 @@ async def test_killed_at_any_moment_it_loses_nothing_and_doubles_nothing(
 
 
 async def test_a_standby_takes_over_within_seconds_of_a_kill(fleet: Fleet, tmp_path: Path) -> None:
-    async with (
-        writer_process(fleet, tmp_path, "first") as first,
-        writer_process(fleet, tmp_path, "second") as second,
+    with (
+        running_writer(fleet, tmp_path, "first") as first,
+        running_writer(fleet, tmp_path, "second") as second,
     ):
         await eventually(
             lambda: first.tail() + second.tail(),
@@ -111,11 +107,11 @@ async def test_sigterm_commits_what_is_in_flight_and_frees_the_stream(
     fleet: Fleet, tmp_path: Path
 ) -> None:
     events = await fleet.publish_polls([now_slot_ms()], DEVICES)
-    async with writer_process(fleet, tmp_path) as writer:
+    with running_writer(fleet, tmp_path) as writer:
         await fleet.stored(events)
         await fleet.publish_polls([now_slot_ms() + MINUTE_MS], DEVICES)
 
-        assert await asyncio.to_thread(writer.terminate) == 0
+        assert await writer.stop() == 0
 
         locks = await fleet.value(
             "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = "

@@ -1,6 +1,5 @@
 """The process from outside: /metrics, /healthz, settings, traces."""
 
-import asyncio
 import json
 import threading
 from collections.abc import Generator
@@ -15,7 +14,7 @@ from fleet_contracts.codec import encode
 from fleet_contracts.subjects import Kind
 from support.ports import free_port
 from support.waiting import eventually
-from support.writer import WriterProcess, now_slot_ms, status_up
+from support.writer import now_slot_ms, status_up, writer_process
 from support.writer_fleet import Fleet
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -53,7 +52,7 @@ def collector() -> Generator[tuple[str, list[Span]]]:
 
 async def test_metrics_health_and_a_trace_from_poll_to_commit(fleet: Fleet, tmp_path: Path) -> None:
     with collector() as (endpoint, spans):
-        writer = WriterProcess(
+        writer = writer_process(
             fleet.nats_url,
             fleet.database_url,
             tmp_path / "writer.log",
@@ -66,19 +65,20 @@ async def test_metrics_health_and_a_trace_from_poll_to_commit(fleet: Fleet, tmp_
             )
             await fleet.stored(1)
             metrics = await eventually(
-                lambda: asyncio.to_thread(writer.metrics),
+                writer.metrics,
                 lambda text: (
                     'fleet_writer_events_total{tenant="acme"} 1.0' in text
                     and 'fleet_writer_until_loss_seconds{tenant="acme"}' in text
                 ),
                 what="the commit is counted, the time until loss estimated",
             )
-            code, body = await asyncio.to_thread(writer.health)
+            health = await writer.get("/healthz")
         finally:
-            exit_code = await asyncio.to_thread(writer.terminate)
+            exit_code = await writer.stop()
 
     assert exit_code == 0, writer.tail()
-    assert (code, body["well"]) == (200, True)
+    assert health is not None
+    assert (health.status_code, health.json()["well"]) == (200, True)
     assert "fleet_writer_commit_duration_seconds_bucket" in metrics
     links = [link.trace_id.hex() for span in spans for link in span.links]
     assert links == [TRACE]
@@ -87,40 +87,39 @@ async def test_metrics_health_and_a_trace_from_poll_to_commit(fleet: Fleet, tmp_
 
 async def test_the_databases_password_is_never_printed(fleet: Fleet, tmp_path: Path) -> None:
     url = fleet.database_url.replace("postgres:@", "postgres:hunter2@")
-    writer = WriterProcess(fleet.nats_url, url, tmp_path / "writer.log").start()
+    writer = writer_process(fleet.nats_url, url, tmp_path / "writer.log").start()
     try:
         await fleet.stored(await fleet.publish("gw-1", Kind.STATUS, status_up(now_slot_ms())))
     finally:
-        await asyncio.to_thread(writer.terminate)
+        await writer.stop()
 
     assert "hunter2" in url
     assert "hunter2" not in writer.tail()
 
 
 async def test_a_bad_setting_is_refused_with_its_name(fleet: Fleet, tmp_path: Path) -> None:
-    writer = WriterProcess(
+    writer = writer_process(
         fleet.nats_url,
         fleet.database_url,
         tmp_path / "writer.log",
         {"FLEET_WRITER__BATCH_MESSAGES": "0", "FLEET_LOG__FORMAT": "json"},
     ).start()
-    assert writer.process is not None
 
-    code = await asyncio.to_thread(writer.process.wait, 20)
+    code = await writer.exit_code()
 
     assert code == 2
     assert "FLEET_WRITER__BATCH_MESSAGES" in writer.tail()
 
 
 async def test_logs_are_json(fleet: Fleet, tmp_path: Path) -> None:
-    writer = WriterProcess(
+    writer = writer_process(
         fleet.nats_url, fleet.database_url, tmp_path / "w.log", {"FLEET_LOG__FORMAT": "json"}
     ).start()
     try:
         await fleet.stored(await fleet.publish("gw-1", Kind.STATUS, status_up(now_slot_ms())))
     finally:
-        await asyncio.to_thread(writer.terminate)
+        await writer.stop()
 
-    lines = [json.loads(line) for line in writer.log.read_text().splitlines()]
+    lines = [json.loads(line) for line in writer.log_text().splitlines()]
     assert {line["service"] for line in lines} == {"writer"}
     assert "writing a stream" in {line["message"] for line in lines}

@@ -7,10 +7,6 @@ import asyncio
 import contextlib
 import json
 import math
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -30,6 +26,7 @@ from fleet_contracts.streams import StreamStorage, tenant_stream
 from fleet_contracts.subjects import Kind, TenantId, device_id, message_id, tenant_id
 from support.nats import NatsServer
 from support.ports import free_port
+from support.processes import ServiceProcess, running
 
 SLOT = 1_780_000_000_000
 _BOARDS = (
@@ -284,96 +281,39 @@ async def publish_fleet(
 
 
 @dataclass
-class GatewayProcess:
+class GatewayProcess(ServiceProcess):
     """`python -m fleet_gateway` on a port of its own."""
 
-    nats: NatsServer | str
-    directory: Path
     port: int = field(default_factory=free_port)
-    admin_port: int = field(default_factory=free_port)
-    settings: dict[str, str] = field(default_factory=dict)
-    process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    @property
-    def admin_url(self) -> str:
-        return f"http://127.0.0.1:{self.admin_port}"
 
-    @property
-    def log(self) -> Path:
-        return self.directory / "gateway.log"
-
-    def environment(self) -> dict[str, str]:
-        url = self.nats if isinstance(self.nats, str) else self.nats.url
-        kept = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}  # noqa: TID251 - the child's own environment
-        return {
-            **kept,
-            "FLEET_NATS__URL": url,
-            "FLEET_ADMIN__PORT": str(self.admin_port),
-            "FLEET_GATEWAY__PORT": str(self.port),
-            "FLEET_GATEWAY__AUTH__MODE": "none",
-            "FLEET_GATEWAY__DISCOVERY_SECONDS": "0.3",
-            **{f"FLEET_GATEWAY__{key}": value for key, value in self.settings.items()},
-        }
-
-    def start(self) -> None:
-        self.directory.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "fleet_gateway"],
-                env=self.environment(), stdout=log, stderr=log,
-            )  # fmt: skip
-
-    async def wait_ready(self, deadline_seconds: float = 20.0) -> None:
-        """Until /readyz says so."""
-        end = time.monotonic() + deadline_seconds
-        async with httpx.AsyncClient() as http:
-            while time.monotonic() < end:
-                assert self.process is not None
-                if self.process.poll() is not None:
-                    break
-                with contextlib.suppress(httpx.HTTPError):
-                    if (await http.get(f"{self.admin_url}/readyz")).status_code == 200:
-                        return
-                await asyncio.sleep(0.03)
-        raise AssertionError(f"the gateway is not ready:\n{self.log.read_text()[-4000:]}")
-
-    def stop(self, deadline_seconds: float = 10.0) -> int:
-        """SIGTERM and wait; the exit code. Fails when it takes too long."""
-        process = self.process
-        assert process is not None
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        try:
-            return process.wait(timeout=deadline_seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(timeout=10)
-            raise AssertionError(
-                f"still running {deadline_seconds} s after SIGTERM:\n{self.log.read_text()[-4000:]}"
-            ) from None
-
-    def kill(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait(timeout=10)
+def gateway_process(
+    nats: NatsServer | str, directory: Path, settings: Mapping[str, str] | None = None
+) -> GatewayProcess:
+    """One that is not yet started; `settings` are fields of its section."""
+    environment = {
+        "FLEET_NATS__URL": nats if isinstance(nats, str) else nats.url,
+        "FLEET_GATEWAY__AUTH__MODE": "none",
+        "FLEET_GATEWAY__DISCOVERY_SECONDS": "0.3",
+        **{f"FLEET_GATEWAY__{key}": value for key, value in (settings or {}).items()},
+    }
+    gateway = GatewayProcess("fleet_gateway", environment, directory / "gateway.log")
+    environment["FLEET_GATEWAY__PORT"] = str(gateway.port)
+    return gateway
 
 
 @contextlib.asynccontextmanager
 async def running_gateway(
     nats: NatsServer | str, directory: Path, **settings: str
 ) -> AsyncGenerator[GatewayProcess]:
-    """A gateway that is ready; stopped at the end."""
-    gateway = GatewayProcess(nats, directory, settings=settings)
-    gateway.start()
-    try:
-        await gateway.wait_ready()
+    """A gateway that is ready; killed at the end."""
+    with running(gateway_process(nats, directory, settings)) as gateway:
+        await gateway.ready()
         yield gateway
-    finally:
-        gateway.kill()
 
 
 @dataclass(frozen=True)

@@ -203,7 +203,7 @@ class OperatorSite:
         try:
             self.delete_fleets()
         finally:
-            self.service.end()
+            self.service.kill()
             self.nats.stop()
             for namespace in self.namespaces:
                 _release(namespace)

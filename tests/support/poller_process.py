@@ -8,12 +8,7 @@ async with fleet_broker(nats_server, "alpha") as broker:
 
 import asyncio
 import contextlib
-import os
-import signal
-import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -29,7 +24,7 @@ from fleet_contracts.codec import DecodedEvent, decode
 from fleet_contracts.streams import ASSIGNMENTS_BUCKET, INVENTORY_BUCKET, tenant_stream
 from fleet_contracts.subjects import Kind, TenantId, stream_name
 from support.nats import NatsServer
-from support.ports import free_port
+from support.processes import ServiceProcess, running
 
 SHARD = "shard-0"
 _BUCKET_BYTES = 4 * 1024 * 1024
@@ -103,43 +98,13 @@ async def fleet_broker(server: NatsServer, tenant: str) -> AsyncGenerator[FleetB
                 await client.close()
 
 
-@dataclass
-class PollerProcess:
+class PollerProcess(ServiceProcess):
     """One running `python -m fleet_poller`."""
-
-    process: subprocess.Popen[bytes]
-    admin_port: int
-    log: Path
-
-    def metrics(self) -> str:
-        """The text of /metrics."""
-        url = f"http://127.0.0.1:{self.admin_port}/metrics"
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return answer.read().decode()
-
-    async def metric(self, sample: str) -> float:
-        """One sample by its name and labels as printed; 0 when it is not there yet."""
-        try:
-            text = await asyncio.to_thread(self.metrics)
-        except OSError:
-            return 0.0
-        prefix = f"{sample} "
-        lines = (line for line in text.splitlines() if line.startswith(prefix))
-        return float(next(lines, f"{prefix}0").removeprefix(prefix))
 
     async def terminate(self, deadline_seconds: float) -> tuple[int, float]:
         """SIGTERM; exit code and the seconds it took. Fails with the log when it took longer."""
         started = time.monotonic()
-        os.kill(self.process.pid, signal.SIGTERM)
-        try:
-            code = await asyncio.to_thread(self.process.wait, deadline_seconds)
-        except subprocess.TimeoutExpired as error:
-            raise AssertionError(f"still running; its log:\n{self.tail()}") from error
-        return code, time.monotonic() - started
-
-    def tail(self) -> str:
-        """The end of its log."""
-        return self.log.read_text(encoding="utf-8")[-4000:]
+        return await self.stop(deadline_seconds), time.monotonic() - started
 
 
 @contextlib.contextmanager
@@ -147,24 +112,14 @@ def poller_process(
     server: NatsServer, tenant: str, secrets: Path, **settings: str
 ) -> Generator[PollerProcess]:
     """Run a poller for the tenant; `settings` are fields of its section. Killed at the end."""
-    port = free_port()
-    log = secrets.parent / "poller.log"
     environment = {
-        "PATH": "/usr/bin:/bin",
         "FLEET_NATS__URL": server.url,
-        "FLEET_ADMIN__PORT": str(port),
         "FLEET_POLLER__TENANT": tenant,
         "FLEET_POLLER__SHARD": SHARD,
         "FLEET_POLLER__SECRETS_DIRECTORY": str(secrets),
         **{f"FLEET_POLLER__{name.upper()}": value for name, value in settings.items()},
     }
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "fleet_poller"], env=environment, stderr=output, stdout=output
-        )
-    try:
-        yield PollerProcess(process, port, log)
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait(timeout=10)
+    log = secrets.parent / "poller.log"
+    log.unlink(missing_ok=True)
+    with running(PollerProcess("fleet_poller", environment, log)) as poller:
+        yield poller

@@ -10,7 +10,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -30,7 +30,9 @@ class ServiceProcess:
     admin_port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self) -> Self:
+        """Begin, also again after an end; the log goes on."""
+        self.log_path.parent.mkdir(parents=True, exist_ok=True)
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("FLEET_")},  # noqa: TID251 - a child needs PATH and HOME
             "FLEET_ADMIN__PORT": str(self.admin_port),
@@ -41,6 +43,7 @@ class ServiceProcess:
             self.process = subprocess.Popen(  # noqa: S603 - our own module
                 [sys.executable, "-m", self.module], stdout=log, stderr=log, env=environment
             )
+        return self
 
     @property
     def pid(self) -> int:
@@ -56,31 +59,34 @@ class ServiceProcess:
         """Wait for the end; fails with the log when it does not come."""
         process = self.process
         assert process is not None
-        code = await eventually(
-            process.poll,
-            lambda value: value is not None,
-            deadline_seconds=deadline_seconds,
-            what=f"end of {self.module}",
-        )
-        assert code is not None
-        return code
+        try:
+            return await asyncio.to_thread(process.wait, deadline_seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise AssertionError(
+                f"{self.module} still ran after {deadline_seconds:g} s:\n{self.tail()}"
+            ) from None
 
     async def stop(self, deadline_seconds: float = _STOP_SECONDS) -> int:
         """SIGTERM and wait."""
         self.signal(signal.SIGTERM)
         return await self.exit_code(deadline_seconds)
 
-    def end(self) -> None:
-        """Kill it if it still runs; for clean-up."""
+    def kill(self) -> None:
+        """kill -9 if it still runs."""
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait(timeout=10)
+
+    @property
+    def admin_url(self) -> str:
+        return f"http://127.0.0.1:{self.admin_port}"
 
     async def get(self, path: str) -> httpx.Response | None:
         """One request to the admin port; None while nothing answers."""
         async with httpx.AsyncClient(trust_env=False) as client:
             try:
-                return await client.get(f"http://127.0.0.1:{self.admin_port}{path}", timeout=5)
+                return await client.get(f"{self.admin_url}{path}", timeout=5)
             except httpx.HTTPError:
                 return None
 
@@ -100,21 +106,28 @@ class ServiceProcess:
             deadline_seconds=deadline_seconds,
             what=f"{self.module} ready",
         )
-        assert seen == "200", f"{seen}\n{self.log_text()[-4000:]}"
+        assert seen == "200", f"{seen}\n{self.tail()}"
+
+    async def metrics(self) -> str:
+        """The text of /metrics; empty while nothing answers."""
+        answer = await self.get("/metrics")
+        return "" if answer is None else answer.text
 
     async def metric(self, name: str) -> float:
-        """The sum of a metric's series whose line begins with `name`; 0 while there is none."""
-        answer = await self.get("/metrics")
-        if answer is None:
-            return 0.0
+        """One series as it is printed, or the sum of a metric's series; 0 while there is none."""
+        lines = (line.rpartition(" ") for line in (await self.metrics()).splitlines())
         return sum(
-            float(line.rsplit(" ", 1)[1])
-            for line in answer.text.splitlines()
-            if line.startswith(name)
+            float(value)
+            for series, _, value in lines
+            if series == name or series.startswith(f"{name}{{")
         )
 
     def log_text(self) -> str:
         return self.log_path.read_text(encoding="utf-8", errors="replace")
+
+    def tail(self) -> str:
+        """The end of the log."""
+        return self.log_text()[-4000:]
 
     def log_records(self) -> list[dict[str, Any]]:
         """The JSON lines of the log."""
@@ -126,16 +139,14 @@ def service_process(
     module: str, settings: Mapping[str, str], directory: Path
 ) -> Generator[ServiceProcess]:
     """Start a service and end it in any case."""
-    directory.mkdir(parents=True, exist_ok=True)
-    service = ServiceProcess(module, dict(settings), directory / f"{module}.log")
-    service.start()
-    try:
+    with running(ServiceProcess(module, dict(settings), directory / f"{module}.log")) as service:
         yield service
+
+
+@contextmanager
+def running[ServiceT: ServiceProcess](service: ServiceT) -> Generator[ServiceT]:
+    """Start it and kill it in any case."""
+    try:
+        yield service.start()
     finally:
-        service.end()
-
-
-async def run_to_end(service: ServiceProcess, deadline_seconds: float = 30.0) -> tuple[int, str]:
-    """Exit code and log of a service that ends by itself."""
-    async with asyncio.timeout(deadline_seconds + 5):
-        return await service.exit_code(deadline_seconds), service.log_text()
+        service.kill()

@@ -1,22 +1,13 @@
 """Events for the metrics-writer's tests, and the writer itself as a process.
 
-`poll_events` makes all kinds of one device's poll as a real poller would send them;
-`WriterProcess` runs `python -m fleet_writer` and ends it politely or by kill -9.
+`poll_events` makes all kinds of one device's poll as a real poller would send them.
 """
 
 import contextlib
-import json
-import os
-import signal
-import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 import asyncpg
 
@@ -41,7 +32,7 @@ from fleet_contracts.gen.fleet.v1.events_pb2 import (
     WirelessPackage,
 )
 from fleet_contracts.subjects import DeviceId, EventSubject, Kind, TenantId, message_id
-from support.ports import free_port
+from support.processes import ServiceProcess
 
 MINUTE_MS = 60_000
 
@@ -184,80 +175,21 @@ def outgoing(tenant: TenantId, device: DeviceId, kind: Kind, event: Event) -> Ou
     )
 
 
-@dataclass
-class WriterProcess:
-    """`python -m fleet_writer` with text logs in a file."""
-
-    nats_url: str
-    database_url: str
-    log: Path
-    settings: Mapping[str, str] = field(default_factory=dict[str, str])
-    admin_port: int = field(default_factory=free_port)
-    process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> "WriterProcess":
-        environment = dict(os.environ)  # noqa: TID251 - the child gets ours and its settings
-        environment |= {
-            "FLEET_NATS__URL": self.nats_url,
-            "FLEET_DATABASE__URL": self.database_url,
-            "FLEET_DATABASE__RETRY_MAX_SECONDS": "0.5",
-            "FLEET_ADMIN__PORT": str(self.admin_port),
-            "FLEET_LOG__FORMAT": "text",
-            "FLEET_WRITER__DISCOVERY_SECONDS": "0.2",
-            "FLEET_WRITER__TAKEOVER_SECONDS": "0.1",
-            "FLEET_WRITER__LINGER_SECONDS": "0.02",
-            **self.settings,
-        }
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "fleet_writer"], env=environment, stdout=log, stderr=log
-            )
-        return self
-
-    def kill(self) -> None:
-        """kill -9."""
-        self._end(signal.SIGKILL, 10)
-
-    def terminate(self) -> int:
-        """SIGTERM; returns the exit code."""
-        return self._end(signal.SIGTERM, 20)
-
-    def _end(self, number: signal.Signals, deadline_seconds: float) -> int:
-        if self.process is None:
-            return 0
-        process, self.process = self.process, None
-        if process.poll() is None:
-            process.send_signal(number)
-        try:
-            return process.wait(deadline_seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(10)
-            raise AssertionError(f"did not end by {number!r}:\n{self.tail()}") from None
-
-    def tail(self) -> str:
-        return self.log.read_text(errors="replace")[-4_000:] if self.log.exists() else ""
-
-    def health(self) -> tuple[int, dict[str, Any]]:
-        """Status code and body of /healthz; 0 while nothing listens. Blocks up to 2 s."""
-        return self._get("healthz")
-
-    def metrics(self) -> str:
-        with urllib.request.urlopen(
-            f"http://127.0.0.1:{self.admin_port}/metrics", timeout=2
-        ) as reply:
-            return reply.read().decode()
-
-    def _get(self, path: str) -> tuple[int, dict[str, Any]]:
-        url = f"http://127.0.0.1:{self.admin_port}/{path}"
-        try:
-            with urllib.request.urlopen(url, timeout=2) as reply:
-                return reply.status, cast("dict[str, Any]", json.load(reply))
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, cast("dict[str, Any]", json.load(error))
-        except OSError:
-            return 0, {}
+def writer_process(
+    nats_url: str, database_url: str, log: Path, settings: Mapping[str, str] | None = None
+) -> ServiceProcess:
+    """`python -m fleet_writer` with text logs in a file; not yet started."""
+    environment = {
+        "FLEET_NATS__URL": nats_url,
+        "FLEET_DATABASE__URL": database_url,
+        "FLEET_DATABASE__RETRY_MAX_SECONDS": "0.5",
+        "FLEET_LOG__FORMAT": "text",
+        "FLEET_WRITER__DISCOVERY_SECONDS": "0.2",
+        "FLEET_WRITER__TAKEOVER_SECONDS": "0.1",
+        "FLEET_WRITER__LINGER_SECONDS": "0.02",
+        **(settings or {}),
+    }
+    return ServiceProcess("fleet_writer", environment, log)
 
 
 @contextlib.asynccontextmanager
