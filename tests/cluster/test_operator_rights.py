@@ -28,6 +28,15 @@ async def test_every_rule_is_used_and_every_request_allowed(
                 lambda found: found is not None,
                 what="the pollers' NATS user",
             )
+            await site.until(
+                lambda: (site.find("statefulset", "life-shard") or {}).get("status", {}),
+                lambda status: status.get("replicas") == 1,
+                what="a pod",
+            )
+            site.apply(routers_secret(password="renewed"))
+            await site.until(
+                lambda: ("", "pods", "patch") in recorder.rights, bool, what="its kubelet is told"
+            )
             await site.service.stop()
             for name in NATS_USER:
                 del site.service.settings[name]

@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 from fleet_common.assignment import shards_wanted
 from fleet_common.fleet_spec import ShardsSpec
 from fleet_operator.scaling import (
-    CALM_SECONDS,
-    HOT_SECONDS,
     Load,
+    Pace,
     Saturation,
     observe,
     replicas_to_keep,
@@ -26,6 +25,7 @@ specs = st.tuples(st.integers(0, 5), st.integers(1, 12), st.integers(1, 500)).ma
 )
 looks = st.lists(st.tuples(st.floats(0.5, 120), loads), max_size=40)
 HOT, CALM, BETWEEN = Load(0.95, 0.0), Load(0.05, 0.0), Load(0.6, 0.0)
+PACE = Pace()
 SPEC = ShardsSpec(min=1, max=4, devices_per_shard=100)
 
 
@@ -33,7 +33,7 @@ def run(steps: list[tuple[float, list[Load]]], spec: ShardsSpec, devices: int) -
     state, now, seen = Saturation(), 0.0, list[Saturation]()
     for seconds, seen_loads in steps:
         now += seconds
-        state = observe(state, spec, devices, seen_loads, now)
+        state = observe(state, spec, devices, seen_loads, now=now, pace=PACE)
         seen.append(state)
     return seen
 
@@ -61,7 +61,7 @@ def test_one_at_a_time_and_not_before_it_has_lasted(
     for n in changes:
         assert abs(states[n].extra - states[n - 1].extra) == 1
     for one, other in pairwise(changes):
-        assert times[other] - times[one] >= HOT_SECONDS
+        assert times[other] - times[one] >= PACE.hot_seconds
 
 
 @given(st.integers(0, 100), looks)
@@ -84,21 +84,26 @@ def test_saturation_adds_up_to_max_and_calm_takes_them_back() -> None:
     state = run(hot, SPEC, 100)[-1]
     assert shards_for(SPEC, 100, state.extra) == SPEC.max
     now = 0.0
-    for _ in range(int(3 * CALM_SECONDS / 10) + 10):
+    for _ in range(int(3 * PACE.calm_seconds / 10) + 10):
         now += 10
-        state = observe(state, SPEC, 100, [CALM] * 4, 10_000 + now)
+        state = observe(state, SPEC, 100, [CALM] * 4, now=10_000 + now, pace=PACE)
     assert shards_for(SPEC, 100, state.extra) == 1
 
 
 def test_a_moment_of_heat_adds_nothing() -> None:
-    steps = [(HOT_SECONDS / 3, [HOT]), (1.0, [HOT]), (1.0, [BETWEEN]), (HOT_SECONDS / 2, [HOT])]
+    steps = [
+        (PACE.hot_seconds / 3, [HOT]),
+        (1.0, [HOT]),
+        (1.0, [BETWEEN]),
+        (PACE.hot_seconds / 2, [HOT]),
+    ]
     assert all(state.extra == 0 for state in run(steps, SPEC, 100))
 
 
 def test_an_added_shard_is_not_taken_back_while_the_rest_would_be_busy() -> None:
     state = Saturation(extra=1)
     for n in range(300):
-        state = observe(state, SPEC, 100, [Load(0.3, 0.0), Load(0.3, 0.0)], n * 10.0)
+        state = observe(state, SPEC, 100, [Load(0.3, 0.0), Load(0.3, 0.0)], now=n * 10.0, pace=PACE)
     assert state.extra == 1
 
 

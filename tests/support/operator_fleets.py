@@ -57,13 +57,13 @@ def secret(name: str, *keys: str, namespace: str = "one", version: int = 1) -> D
     return config_map(name, dict.fromkeys(keys, "eA=="), namespace=namespace, version=version)
 
 
-def routers_secret(name: str = "routers") -> Document:
+def routers_secret(name: str = "routers", password: str = "secret") -> Document:  # noqa: S107 - of no router
     """The Secret that `fleet_document` names, for kubectl apply."""
     return {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": name},
-        "stringData": {"username": "admin", "password": "secret"},
+        "stringData": {"username": "admin", "password": password},
     }
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from fleet_common.fleet_spec import Problem, ProblemKind
+from fleet_common.liveness import RejectedLogins
 from fleet_common.planning.model import Reason, StreamPlan
 from fleet_common.planning.planner import plan
 from fleet_common.planning.stream_state import StreamState
@@ -55,6 +56,16 @@ def test_a_valid_inventory_says_how_many(devices: int, reason: str, message: str
 def test_credentials_are_valid_when_no_secret_is_missing() -> None:
     assert credentials_verdict((), 2).message == "2 Secrets with all keys"
     missing = Problem(ProblemKind.SECRET_MISSING, "Secret login", "does not exist")
+    rejected = (
+        RejectedLogins(secret="one", devices=34, first="ap-001"),
+        RejectedLogins(secret="two", devices=1, first="gw-001"),
+    )
+    verdict = credentials_verdict((), 2, rejected)
+    assert (verdict.status, verdict.reason) == (ConditionStatus.FALSE, "LoginRejected")
+    assert verdict.message.startswith(
+        "34 devices reject the login of Secret one (e.g. ap-001); "
+        "1 device rejects the login of Secret two (gw-001). "
+    )
     verdict = credentials_verdict([missing], 2)
     assert (verdict.status, verdict.reason) == (ConditionStatus.FALSE, "SecretMissing")
     assert verdict.message == "Secret login: does not exist. The others are polled"

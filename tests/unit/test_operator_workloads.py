@@ -16,9 +16,11 @@ from fleet_operator.poller_pods import PodExtras, PodSource, PollerPods, load_ex
 from fleet_operator.settings import OperatorSettings
 from fleet_operator.workloads import (
     HASH_ANNOTATION,
+    TEMPLATE_ANNOTATION,
     Owner,
     pod_name,
     router_secrets,
+    template_hash,
     workloads,
 )
 from support.operator_fleets import fleet_document
@@ -259,3 +261,22 @@ def test_a_projection_has_only_what_was_asked_for() -> None:
     wanted = {"a": {"b": 1}, "c": [{"d": 1}]}
     live = {"a": {"b": "1", "x": 1}, "c": [{"d": 2, "y": 1}], "z": 1}
     assert projected(live, wanted) == {"a": {"b": "1"}, "c": [{"d": 2}]}
+
+
+def test_another_template_is_seen_by_its_annotation() -> None:
+    annotation = by_kind()["StatefulSet"]["metadata"]["annotations"][TEMPLATE_ANNOTATION]
+    assert annotation == template_hash(OWNER, fleet(), PODS)
+    assert annotation == template_hash(OWNER, fleet(devices=[]), PODS), "devices are in no pod"
+    assert annotation != template_hash(OWNER, fleet(), replace(PODS, image="other:1"))
+
+
+@pytest.mark.parametrize(
+    ("grace", "leave", "stop"), [(30, "5", "15"), (13, "2", "12"), (10, "0", "10")]
+)
+def test_a_pod_that_ends_waits_for_others_within_its_grace(
+    grace: int, leave: str, stop: str
+) -> None:
+    extras = PodExtras(termination_grace_period_seconds=grace)
+    data = by_kind(replace(PODS, extras=extras))["ConfigMap"]["data"]
+    assert data["FLEET_POLLER__LEAVE_SECONDS"] == leave
+    assert data["FLEET_RUNTIME__GRACE_SECONDS"] == stop

@@ -7,7 +7,7 @@ that died, and a shard is not blamed for a second in which nobody looked.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -20,7 +20,7 @@ from fleet_common.assigner import Assigner, Step
 from fleet_common.direct import StoredMessage
 from fleet_common.errors import FleetError, TransientError
 from fleet_common.inventory import assignments_bucket
-from fleet_common.liveness import Beat
+from fleet_common.liveness import Beat, RejectedLogins
 from fleet_contracts.streams import ASSIGNMENTS_BUCKET, SHARDS_BUCKET
 from fleet_contracts.subjects import DeviceId, TenantId
 from fleet_operator.metrics import OperatorMetrics
@@ -54,6 +54,8 @@ class Found:
     step: Step
     at: float
     loads: Mapping[str, Load] = field(default_factory=dict[str, Load])
+    rejected: tuple[RejectedLogins, ...] = ()
+    """By Secret, over all shards."""
 
     @property
     def holding(self) -> frozenset[int]:
@@ -205,9 +207,11 @@ class Assigning:
             self._metrics.moved.labels(tenant).inc(step.moved)
         self._records[tenant] = set(step.shares)
         before = self._found.get(tenant)
-        loads = {shard: load for shard in ask.shards if (load := _load(beats.get(shard)))}
-        self._found[tenant] = Found(ask, step, time.monotonic(), loads)
-        if before is None or before.ask != ask or before.step != step:
+        read = {shard: beat for shard in ask.shards if (beat := _read(beats.get(shard)))}
+        loads = {shard: Load(one.cpu_ratio, one.slot_lag_seconds) for shard, one in read.items()}
+        rejected = _rejected(read.values())
+        self._found[tenant] = Found(ask, step, time.monotonic(), loads, rejected)
+        if before is None or (before.ask, before.step, before.rejected) != (ask, step, rejected):
             self._changed()
 
     async def _assigner(self, tenant: TenantId) -> Assigner:
@@ -233,12 +237,28 @@ class Assigning:
         self._trouble = reason
 
 
-def _load(payload: bytes | None) -> Load | None:
-    """What a beat says of its shard's load; None when there is no beat that can be read."""
+def _read(payload: bytes | None) -> Beat | None:
+    """None when there is no beat that can be read."""
     if payload is None:
         return None
     try:
-        beat = Beat.model_validate_json(payload)
+        return Beat.model_validate_json(payload)
     except ValidationError:
         return None
-    return Load(beat.cpu_ratio, beat.slot_lag_seconds)
+
+
+def _rejected(beats: Iterable[Beat]) -> tuple[RejectedLogins, ...]:
+    found: dict[str, RejectedLogins] = {}
+    for beat in beats:
+        for one in beat.rejected:
+            known = found.get(one.secret)
+            found[one.secret] = (
+                one
+                if known is None
+                else RejectedLogins(
+                    secret=one.secret,
+                    devices=known.devices + one.devices,
+                    first=min(known.first, one.first),
+                )
+            )
+    return tuple(found[secret] for secret in sorted(found))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from fleet_common.fleet_spec import Problem, summarize
+from fleet_common.liveness import RejectedLogins
 from fleet_common.planning.model import ConditionType as PlanCondition
 from fleet_common.planning.model import Reason, StreamPlan
 from fleet_common.planning.stream_state import StreamState
@@ -39,12 +40,25 @@ def inventory_verdict(resolution: Resolution) -> Verdict:
     return Verdict(type_, ConditionStatus.TRUE, "AllValid", f"{_devices(count)} listed")
 
 
-def credentials_verdict(problems: Sequence[Problem], secrets: int) -> Verdict:
-    """CredentialsValid, from the problems of so many Secrets that are needed."""
+def credentials_verdict(
+    problems: Sequence[Problem], secrets: int, rejected: Sequence[RejectedLogins] = ()
+) -> Verdict:
+    """CredentialsValid, from the problems of so many Secrets that are needed.
+
+    `rejected`: what routers say of the users and passwords in them.
+    """
     type_ = ConditionType.CREDENTIALS_VALID
+    refusals = [
+        f"{_devices(one.devices)} reject{'s' if one.devices == 1 else ''} the login of Secret "
+        f"{one.secret} ({'e.g. ' if one.devices > 1 else ''}{one.first})"
+        for one in rejected
+    ]
     if problems:
-        message = f"{summarize(problems)}. The others are polled"
+        message = f"{'; '.join([summarize(problems), *refusals])}. The others are polled"
         return Verdict(type_, ConditionStatus.FALSE, problems[0].kind.value, message)
+    if refusals:
+        message = f"{'; '.join(refusals)}. They are tried again when it changes, and now and then"
+        return Verdict(type_, ConditionStatus.FALSE, "LoginRejected", message)
     count = f"{secrets} Secret{'' if secrets == 1 else 's'}"
     message = f"{count} with all keys" if secrets else "no device needs a Secret"
     return Verdict(type_, ConditionStatus.TRUE, "AllFound", message)

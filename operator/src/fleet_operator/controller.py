@@ -26,6 +26,7 @@ from fleet_operator.kinds import WATCHED
 from fleet_operator.metrics import OperatorMetrics
 from fleet_operator.poller_pods import PodSource, PollerPods
 from fleet_operator.reporting import Reporter
+from fleet_operator.secret_sync import SecretSync
 from fleet_operator.shards import ShardCount, Shards
 from fleet_operator.store import Store
 from fleet_operator.wake import Wake
@@ -48,6 +49,7 @@ class Parts:
     broker: BrokerSide
     assigning: Assigning
     shards: Shards
+    secrets: SecretSync
     objects: Objects
     cleanup: Cleanup
     reporter: Reporter
@@ -88,6 +90,7 @@ class Controller:
         if (pods := parts.pods.now()) is not self._pods:
             self._pods = pods
             self._made.clear()
+        parts.shards.use(pods)
         everyone = parts.fleets.read()
         self._forget_gone(everyone)
         mine = [known for known in everyone if known.rival is None]
@@ -143,6 +146,7 @@ class Controller:
         outcome = await parts.objects.bring(known.owner, wanted)
         for reason, message in outcome.notes:
             parts.announcer.say(known.owner, reason, message)
+        await parts.secrets.look(known)
         return shards, list(outcome.refused)
 
     def _wanted(
@@ -224,6 +228,7 @@ class Controller:
             self._parts.objects.forget(known)
             self._parts.announcer.forget(known)
             self._parts.shards.forget(known.uid)
+            self._parts.secrets.forget(known.uid)
             self._parts.reporter.forget(known.uid)
             self._trouble.pop(known.uid, None)
             self._made.pop(known.uid, None)

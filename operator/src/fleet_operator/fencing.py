@@ -8,6 +8,7 @@ force, and its node's own time-outs have to do the rest.
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 
 from fleet_common.errors import TransientError
@@ -28,7 +29,7 @@ async def fence(kube: Kube, namespace: str, pod: str) -> bool:
     """
     key = ObjectKey(POD, namespace, pod)
     document = await kube.get(key)
-    if document is None or not _runs(document):
+    if document is None or not may_poll(document):
         return False
     uid = document["metadata"]["uid"]
     await kube.delete(key, grace_seconds=1)
@@ -44,13 +45,29 @@ async def fence(kube: Kube, namespace: str, pod: str) -> bool:
     raise TransientError(f"pod {namespace}/{pod} is still there after it was deleted by force")
 
 
-def _runs(document: Document) -> bool:
-    """Whether one of its containers may be running: a pod that only starts polls nothing."""
+def may_poll(document: Document) -> bool:
+    """Whether one of its containers may poll: a pod that only starts polls nothing.
+
+    One that was never ready since its container began has no assignment yet. Both moments are
+    of the pod's own kubelet.
+    """
     status: dict[str, Any] = document.get("status") or {}
     containers = status.get("containerStatuses")
     if containers is None:
         return status.get("phase") not in {"Pending", "Succeeded", "Failed"}
-    return any("running" in (one.get("state") or {}) for one in containers)
+    running = [one["state"]["running"] for one in containers if "running" in (one["state"] or {})]
+    unready_since = _unready_since(status)
+    return any(
+        unready_since is None or unready_since > str(one.get("startedAt") or "") for one in running
+    )
+
+
+def _unready_since(status: Mapping[str, Any]) -> str | None:
+    """RFC 3339 in UTC with whole seconds, which sorts as text; None: it is ready, or not said."""
+    for condition in status.get("conditions") or ():
+        if condition["type"] == "Ready" and condition["status"] == "False":
+            return condition.get("lastTransitionTime")
+    return None
 
 
 async def _gone(kube: Kube, key: ObjectKey, uid: str, seconds: float) -> bool:

@@ -1,11 +1,13 @@
 """Status of every RouterFleet: conditions at once, figures every now and then."""
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, cast
 
+from fleet_common.liveness import RejectedLogins
 from fleet_contracts.subjects import TenantId
 from fleet_operator.announcing import Announcer
 from fleet_operator.assigning import Assigning
@@ -66,6 +68,7 @@ class Reporter:
         self._metrics = sources.metrics
         self._figures_seconds = figures_seconds
         self._figures_at: dict[str, tuple[float, object]] = {}
+        self._rejected: dict[str, tuple[float, tuple[RejectedLogins, ...]]] = {}
         self._said: dict[str, tuple[Situation, Document, bool]] = {}
 
     async def report(self, known: Known, shards: ShardCount | None, refused: list[str]) -> bool:
@@ -94,6 +97,7 @@ class Reporter:
         """The fleet has gone."""
         self._said.pop(uid, None)
         self._figures_at.pop(uid, None)
+        self._rejected.pop(uid, None)
 
     def count(self, states: Mapping[str, int]) -> None:
         """Fleets by state."""
@@ -107,6 +111,7 @@ class Reporter:
         return Situation(
             known=known,
             secret_problems=secret_problems(known.needs, self._fleets.secret_keys(known)),
+            rejected=self._rejected_logins(known),
             plan=state.plans.get(tenant),
             live_max_bytes=None if seen is None else seen.state.max_bytes,
             stream_trouble=self._stream_trouble(tenant),
@@ -116,6 +121,19 @@ class Reporter:
             refused=tuple(refused),
             assigning_trouble=self._assigning.failing(tenant),
         )
+
+    def _rejected_logins(self, known: Known) -> tuple[RejectedLogins, ...]:
+        """What the shards say; counts that only grow or shrink are told now and then."""
+        found = self._assigning.found(known.tenant)
+        now = time.monotonic()
+        at, told = self._rejected.get(known.owner.uid, (-math.inf, ()))
+        if found is None or not found.step.shares:
+            return told
+        same = [one.secret for one in found.rejected] == [one.secret for one in told]
+        if same and now - at < self._figures_seconds:
+            return told
+        self._rejected[known.owner.uid] = (now, found.rejected)
+        return found.rejected
 
     def _findings(
         self, known: Known, situation: Situation, shards: ShardCount | None, *, figures: bool

@@ -12,21 +12,28 @@ from fleet_common.assignment import shards_wanted
 from fleet_common.fleet_spec import ShardsSpec
 
 HOT_CPU_RATIO: Final = 0.8
-"""A shard that uses so much of a core (its process is one thread) is saturated."""
+"""A shard that uses so much of its core, or of what its CPU limit leaves it, is saturated."""
 HOT_LAG_SECONDS: Final = 2.0
 """So is one whose slots begin so late."""
 CALM_CPU_RATIO: Final = 0.5
 """One shard less must leave each of the others below this."""
 CALM_LAG_SECONDS: Final = 0.5
-HOT_SECONDS: Final = 60.0
-"""How long saturation must last before a shard is added, and between two that are added."""
-CALM_SECONDS: Final = 900.0
-"""How long calm must last before one is removed, and between two that are removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long saturation must last before a shard is added, and calm before one is removed.
+
+    So long it is also between two that are added or removed.
+    """
+
+    hot_seconds: float = 60.0
+    calm_seconds: float = 900.0
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one shard says of itself. `cpu_ratio`: of one core; None: it does not say."""
+    """What one shard says of itself. `cpu_ratio`: of what it may use; None: it does not say."""
 
     cpu_ratio: float | None
     slot_lag_seconds: float | None
@@ -59,7 +66,13 @@ def shards_for(spec: ShardsSpec, devices: int, extra: int) -> int:
 
 
 def observe(
-    before: Saturation, spec: ShardsSpec, devices: int, loads: Sequence[Load], now: float
+    before: Saturation,
+    spec: ShardsSpec,
+    devices: int,
+    loads: Sequence[Load],
+    *,
+    now: float,
+    pace: Pace,
 ) -> Saturation:
     """After one look at the living shards' loads; `now` is of a clock that only goes forward."""
     base = shards_wanted(spec, devices)
@@ -71,12 +84,12 @@ def observe(
         return replace(state, hot_since=None, calm_since=None)
     if any(one.hot for one in loads):
         since = now if state.hot_since is None else state.hot_since
-        if now - since >= HOT_SECONDS and base + extra < spec.max:
+        if now - since >= pace.hot_seconds and base + extra < spec.max:
             return Saturation(extra=extra + 1)
         return replace(state, hot_since=since, calm_since=None)
     if extra and _would_be_calm(loads):
         since = now if state.calm_since is None else state.calm_since
-        if now - since >= CALM_SECONDS:
+        if now - since >= pace.calm_seconds:
             return Saturation(extra=extra - 1)
         return replace(state, hot_since=None, calm_since=since)
     return replace(state, hot_since=None, calm_since=None)

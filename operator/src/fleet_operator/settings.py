@@ -58,7 +58,7 @@ class OperatorSection(Section):
     memory_budget_bytes: _OptionalBytes = None
     """The same for memory streams. Unset: the account's limit."""
     bucket_replicas: Literal[1, 3, 5] = 1
-    """Copies of the key-value buckets in a NATS cluster; taken when they are made."""
+    """Copies of the key-value buckets in a NATS cluster. Buckets with fewer get more."""
     resync_seconds: float = Field(default=60.0, ge=5, le=3600)
     """Seconds between two full looks at the cluster: what no watch told is repaired by then."""
     look_seconds: float = Field(default=10.0, ge=1, le=300)
@@ -74,6 +74,12 @@ class OperatorSection(Section):
     cleanup_seconds: float = Field(default=120.0, ge=5, le=3600)
     """Seconds that a deleted RouterFleet may wait for NATS or its pods. Then its finalizer goes
     and an Event says what is left behind; it is collected when NATS is back."""
+    saturated_seconds: float = Field(default=60.0, ge=5, le=3600)
+    """Seconds that a shard must be saturated (0.8 of the processor that it may use, or polls that
+    begin 2 s late) before one is added; as long it is until the next."""
+    calm_seconds: float = Field(default=900.0, ge=10, le=86_400)
+    """Seconds that one shard less must have been enough before one is removed that saturation
+    added; as long it is until the next."""
     stalled_seconds: float = Field(default=90.0, ge=10, le=3600)
     """Seconds without a completed reconcile until /healthz turns red."""
 

@@ -5,19 +5,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fleet_common.assignment import shard_names, shards_wanted
+from fleet_common.fleet_spec import RouterFleet
 from fleet_operator.assigning import Ask, Assigning, Found
 from fleet_operator.fleets import Known
 from fleet_operator.kinds import Document, annotation, part
-from fleet_operator.scaling import Saturation, observe, replicas_to_keep, shards_for
+from fleet_operator.poller_pods import PollerPods
+from fleet_operator.scaling import Pace, Saturation, observe, replicas_to_keep, shards_for
 from fleet_operator.store import Store
-from fleet_operator.workloads import EXTRA_ANNOTATION, stateful_set_key
+from fleet_operator.surge import Surges
+from fleet_operator.workloads import EXTRA_ANNOTATION, stateful_set_key, template_hash
 
 
 @dataclass(frozen=True, slots=True)
 class ShardCount:
-    """`wanted` shards get devices; `replicas` pods are asked for; `pods` there are.
+    """`wanted` shards are planned; `replicas` pods are asked for; `pods` there are.
 
-    `extra`: those of the wanted that are there for saturation.
+    `extra`: those of the wanted that are there for saturation. While the only shard's pod is
+    replaced there is one pod more that gets devices, and counts as none here.
     """
 
     wanted: int
@@ -28,12 +32,20 @@ class ShardCount:
 
 
 class Shards:
-    """Remembers each fleet's saturation."""
+    """Remembers each fleet's saturation, and whether its pods are being replaced."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, pace: Pace) -> None:
         self._store = store
+        self._pace = pace
+        self._pods: PollerPods | None = None
+        self._surges = Surges()
+        self._templates: dict[str, tuple[RouterFleet, PollerPods, str]] = {}
         self._saturation: dict[str, Saturation] = {}
         self._seen_at: dict[str, float] = {}
+
+    def use(self, pods: PollerPods) -> None:
+        """What all pods should have from now on."""
+        self._pods = pods
 
     def ask(self, known: Known) -> Ask:
         """What the assigner is asked for; nothing for a fleet that is suspended or goes."""
@@ -44,15 +56,17 @@ class Shards:
         found = assigning.found(known.tenant)
         self._observe(known, found)
         wanted = self._wanted(known)
+        surge = self._surge(known, wanted)
         live = self._live(known)
         spec: Mapping[str, int] = part(live, "spec")
         status: Mapping[str, int] = part(live, "status")
+        ready = status.get("readyReplicas", 0)
         holding = found.holding if found is not None and found.ask == self.ask(known) else None
         return ShardCount(
             wanted=wanted,
-            replicas=replicas_to_keep(wanted, spec.get("replicas"), holding),
+            replicas=replicas_to_keep(wanted + surge, spec.get("replicas"), holding),
             pods=status.get("replicas", 0),
-            ready=status.get("readyReplicas", 0),
+            ready=min(ready, wanted) if surge else ready,
             extra=self._extra(known),
         )
 
@@ -60,9 +74,22 @@ class Shards:
         """The fleet has gone."""
         self._saturation.pop(uid, None)
         self._seen_at.pop(uid, None)
+        self._surges.forget(uid)
+        self._templates.pop(uid, None)
 
     def _names(self, known: Known) -> tuple[str, ...]:
-        return tuple(shard_names(self._wanted(known)))
+        wanted = self._wanted(known)
+        return tuple(shard_names(wanted + self._surge(known, wanted)))
+
+    def _surge(self, known: Known, wanted: int) -> int:
+        if self._pods is None or known.fleet is None:
+            return 0
+        uid = known.owner.uid
+        made = self._templates.get(uid)
+        if made is None or made[0] is not known.fleet or made[1] is not self._pods:
+            hashed = template_hash(known.owner, known.fleet, self._pods)
+            made = self._templates[uid] = (known.fleet, self._pods, hashed)
+        return self._surges.shards(uid, self._live(known), made[2], wanted)
 
     def _wanted(self, known: Known) -> int:
         fleet = known.fleet
@@ -94,7 +121,12 @@ class Shards:
         loads = list(found.loads.values())
         settled = len(loads) >= base + before.extra
         self._saturation[uid] = observe(
-            before, spec, devices, loads if settled else (), time.monotonic()
+            before,
+            spec,
+            devices,
+            loads if settled else (),
+            now=time.monotonic(),
+            pace=self._pace,
         )
 
     def _live(self, known: Known) -> Document | None:

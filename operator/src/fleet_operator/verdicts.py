@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from fleet_common.fleet_spec import Problem, summarize
+from fleet_common.liveness import RejectedLogins
 from fleet_common.planning import StreamPlan
 from fleet_operator.conditions import (
     credentials_verdict,
@@ -27,6 +28,7 @@ class Situation:
 
     known: Known
     secret_problems: Sequence[Problem]
+    rejected: Sequence[RejectedLogins]
     plan: StreamPlan | None
     live_max_bytes: int | None
     stream_trouble: tuple[str, str] | None
@@ -57,7 +59,7 @@ def verdicts(one: Situation) -> tuple[Verdict, ...]:
         _window(one.plan),
         _shards(one),
         _inventory(one.known),
-        credentials_verdict(one.secret_problems, len(one.known.needs)),
+        credentials_verdict(one.secret_problems, len(one.known.needs), one.rejected),
         Verdict(
             ConditionType.TENANT_CONFLICT, _FALSE, "OnlyOne", "no other RouterFleet has this name"
         ),

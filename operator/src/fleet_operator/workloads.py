@@ -40,6 +40,12 @@ HASH_ANNOTATION: Final = "routerfleet.io/applied-hash"
 """Of what was applied last: a field that is asked for no more is noticed by it."""
 EXTRA_ANNOTATION: Final = "routerfleet.io/extra-shards"
 """Shards beyond what the number of devices asks for, for saturation."""
+TEMPLATE_ANNOTATION: Final = "routerfleet.io/template-hash"
+"""Of the pods' template: another one means that all pods are replaced."""
+LEAVE_SECONDS: Final = 5
+"""How long a pod that is told to end polls on, at most, until others have its devices."""
+_STOP_SECONDS: Final = 10
+"""What it needs then to finish polls, log out and flush."""
 _NATS_FILES: Final = {
     CA_FILE: "FLEET_NATS__CA_FILE",
     CERT_FILE: "FLEET_NATS__CERT_FILE",
@@ -116,25 +122,24 @@ def workloads(
     """All objects, in the order of applying."""
     environment = {"data": _environment(fleet, pods)}
     made = [_object(owner, CONFIG_MAP, object_name(owner.name), environment)]
-    checksums = {"routerfleet.io/config-checksum": digest(environment)}
-    secret: str | None = None
-    user = _nats_user(pods)
-    if user:
-        checksums["routerfleet.io/nats-user-checksum"] = digest({"type": "Opaque", "data": user})
-    if user or pods.nats_files:
-        secret = nats_secret_name(owner.name)
-        # Files are no part of the checksum: the kubelet brings them, the poller reads them anew.
-        data = user | {name: _coded(content) for name, content in pods.nats_files.items()}
+    if (secret := _nats_secret(owner, pods)) is not None:
+        data = _nats_user(pods)
+        data |= {name: _coded(content) for name, content in pods.nats_files.items()}
         made.append(_object(owner, SECRET, secret, {"type": "Opaque", "data": data}))
     made += [
         _object(owner, SERVICE, object_name(owner.name), {"spec": _service(owner)}),
         _object(owner, DISRUPTION_BUDGET, object_name(owner.name), {"spec": _budget(owner)}),
     ]
-    template = _template(owner, fleet, pods, secret, checksums)
+    template = _template(owner, fleet, pods)
     stateful_set = {"spec": _stateful_set(owner, template, replicas)}
-    annotations = {EXTRA_ANNOTATION: str(extra)}
+    annotations = {EXTRA_ANNOTATION: str(extra), TEMPLATE_ANNOTATION: digest(template)}
     made.append(_object(owner, STATEFUL_SET, object_name(owner.name), stateful_set, annotations))
     return tuple(made)
+
+
+def template_hash(owner: Owner, fleet: RouterFleet, pods: PollerPods) -> str:
+    """What TEMPLATE_ANNOTATION will be."""
+    return digest(_template(owner, fleet, pods))
 
 
 def labels(tenant: str) -> dict[str, str]:
@@ -192,6 +197,7 @@ def _environment(fleet: RouterFleet, pods: PollerPods) -> dict[str, str]:
     return {
         "FLEET_LOG__FORMAT": pods.log.format,
         "FLEET_LOG__LEVEL": pods.log.level,
+        **_leaving(pods.extras.termination_grace_period_seconds),
         **pods.extras.env,
         "FLEET_ADMIN__HOST": "0.0.0.0",  # noqa: S104 - a pod's own address
         "FLEET_ADMIN__PORT": str(ADMIN_PORT),
@@ -201,6 +207,19 @@ def _environment(fleet: RouterFleet, pods: PollerPods) -> dict[str, str]:
         "FLEET_POLLER__SECRETS_DIRECTORY": SECRETS_DIRECTORY,
         "FLEET_POLLER__TENANT": fleet.tenant,
     }
+
+
+def _leaving(grace_seconds: int) -> dict[str, str]:
+    """Within the pod's own grace period."""
+    leave = max(0, min(LEAVE_SECONDS, grace_seconds - _STOP_SECONDS - 1))
+    return {
+        "FLEET_POLLER__LEAVE_SECONDS": str(leave),
+        "FLEET_RUNTIME__GRACE_SECONDS": str(_STOP_SECONDS + leave),
+    }
+
+
+def _nats_secret(owner: Owner, pods: PollerPods) -> str | None:
+    return nats_secret_name(owner.name) if pods.nats_user or pods.nats_files else None
 
 
 def _nats_user(pods: PollerPods) -> dict[str, str]:
@@ -246,14 +265,13 @@ def _stateful_set(owner: Owner, template: Document, replicas: int) -> Document:
     }
 
 
-def _template(
-    owner: Owner,
-    fleet: RouterFleet,
-    pods: PollerPods,
-    nats_secret: str | None,
-    checksums: Mapping[str, str],
-) -> Document:
+def _template(owner: Owner, fleet: RouterFleet, pods: PollerPods) -> Document:
     extras = pods.extras
+    nats_secret = _nats_secret(owner, pods)
+    checksums = {"routerfleet.io/config-checksum": digest({"data": _environment(fleet, pods)})}
+    if user := _nats_user(pods):
+        # Files are no part of it: the kubelet brings them, the poller reads them anew.
+        checksums["routerfleet.io/nats-user-checksum"] = digest({"type": "Opaque", "data": user})
     annotations = {
         "prometheus.io/scrape": "true",
         "prometheus.io/port": str(ADMIN_PORT),

@@ -13,6 +13,7 @@ from fleet_contracts.subjects import TenantId
 from fleet_poller.assignments import Assignments
 from fleet_poller.breaker import BreakerPolicy
 from fleet_poller.clock import SystemClock
+from fleet_poller.cpu_limit import usable_cores
 from fleet_poller.credentials import SecretStore
 from fleet_poller.device import PollContext, PollTimeouts
 from fleet_poller.exposition.scrape import DeviceExposition, wanted_kinds
@@ -99,6 +100,7 @@ def _context(
         tracing=runtime.tracing,
         clock=SystemClock(),
         jitter=random.Random(),  # noqa: S311 - spreads retries, keeps no secret
+        cores=usable_cores(),
         held_kinds=wanted_kinds(section.device_groups),
     )
 

@@ -74,6 +74,8 @@ class PollContext:
     tracing: Tracing
     clock: Clock
     jitter: random.Random
+    cores: float = 1.0
+    """Processor that this process may use."""
     held_kinds: frozenset[Kind] = frozenset()
     """The events of which each device keeps the newest, for its metrics."""
 

@@ -17,7 +17,7 @@ _QUANTILE: Final = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Of the last WINDOW_SECONDS; None: not known (yet). `cpu_ratio`: of one core.
+    """Of the last WINDOW_SECONDS; None: not known (yet). `cpu_ratio`: of what it may use.
 
     `slot_lag_seconds`: how late polls begin against their slots, the 95th percentile; at
     least what the earliest slot that still waits is late by now.
@@ -43,9 +43,12 @@ class LoadMeter:
         self,
         now: Callable[[], float] = time.monotonic,
         cpu_seconds: Callable[[], float] = time.process_time,
+        cores: float = 1.0,
     ) -> None:
+        """`cores`: how many this process may use; see cpu_limit."""
         self._now = now
         self._cpu_seconds = cpu_seconds
+        self._cores = cores
         self._lags: deque[tuple[float, float]] = deque(maxlen=_MOST_LAGS)
         self._samples: deque[tuple[float, float]] = deque()
 
@@ -74,4 +77,5 @@ class LoadMeter:
         while len(samples) > 1 and samples[1][0] <= now - WINDOW_SECONDS:
             samples.popleft()
         (began, first), (_, last) = samples[0], samples[-1]
-        return (last - first) / (now - began) if now - began >= _LEAST_SECONDS else None
+        seconds = now - began
+        return (last - first) / seconds / self._cores if seconds >= _LEAST_SECONDS else None

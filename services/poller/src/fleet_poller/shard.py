@@ -41,7 +41,7 @@ class Shard:
         self._missed_seen = 0
         self._stopping = False
         self._wake = Wake()
-        self._meter = LoadMeter()
+        self._meter = LoadMeter(cores=context.cores)
         gauge = context.metrics.devices
         gauge.labels("assigned").set_function(lambda: len(self._devices))
         gauge.labels("connected").set_function(self._connected)
