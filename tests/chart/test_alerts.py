@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 import yaml
 
-from support.helm import CHART, Chart
+from support.helm import CHART, ROOT, Chart
 from support.metric_names import documented_series
 
 ALERTS = sorted(path.stem for path in (CHART / "files/alerts").glob("*.yaml"))
@@ -108,10 +108,25 @@ def test_it_has_a_firing_and_a_silent_case(alert: str) -> None:
     assert "labels" not in CASES[alert]["silent"]
 
 
+@needs_promtool
+def test_a_link_to_the_runbooks_is_given_where_they_are_published(
+    chart: Chart, tmp_path: Path
+) -> None:
+    made = chart.render(VALUES, "monitoring.rules.runbookUrl=https://noc.example.com/runbooks/")
+    rendered = made.one("PrometheusRule", "rf-routerfleet")["spec"]["groups"][0]["rules"]
+
+    assert all("runbook_url" not in one["annotations"] for one in rules(chart))
+    assert {one["annotations"]["runbook_url"] for one in rendered} == {
+        f"https://noc.example.com/runbooks/{alert}.md" for alert in ALERTS
+    }
+    outcome = promtool("check", "rules", str(write_rules(rendered, tmp_path / "rules.yaml")))
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+
+
 @pytest.mark.parametrize("alert", ALERTS)
-def test_its_runbook_is_where_its_link_says(alert: str, chart: Chart) -> None:
+def test_its_runbook_is_where_it_says(alert: str, chart: Chart) -> None:
     (rule,) = [one for one in rules(chart) if one["alert"] == alert]
-    runbook = CHART / "runbooks" / rule["annotations"]["runbook_url"].rpartition("/")[2]
+    runbook = ROOT / rule["annotations"]["runbook"]
     text = runbook.read_text(encoding="utf-8")
 
     assert text.startswith(f"# {alert}\n")

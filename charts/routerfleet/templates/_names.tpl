@@ -48,13 +48,57 @@ cannot be changed, so one that is there keeps its size, and one that is too smal
 */}}
 {{- define "routerfleet.claimSize" -}}
 {{- $size := toString .size -}}
-{{- $there := lookup "apps/v1" "StatefulSet" .root.Release.Namespace .name -}}
+{{- $namespace := .root.Release.Namespace -}}
+{{- $there := lookup "apps/v1" "StatefulSet" $namespace .name -}}
 {{- range (dig "spec" "volumeClaimTemplates" list (default dict $there)) -}}
 {{- $own := .spec.resources.requests.storage -}}
 {{- if lt (int64 (include "routerfleet.bytes" $own)) (int64 (include "routerfleet.bytes" $size)) -}}
-{{- fail (printf "%s: the volume is to have %s and has %s, which no upgrade can change. Enlarge it first: README.md of the chart, 'Larger volumes'" $.name $size $own) -}}
+{{- $patch := printf "{\"spec\":{\"resources\":{\"requests\":{\"storage\":\"%s\"}}}}" $size -}}
+{{- $commands := list -}}
+{{- range $index := until (int $there.spec.replicas) -}}
+{{- $commands = append $commands (printf "kubectl -n %s patch pvc data-%s-%d -p '%s'" $namespace $.name $index $patch) -}}
+{{- end -}}
+{{- $commands = append $commands (printf "kubectl -n %s delete statefulset %s --cascade=orphan" $namespace $.name) -}}
+{{- fail (printf "\n\n%s: the volume is to have %s and has %s, which no upgrade can change. Where its StorageClass allows expansion, enlarge it, and then run this upgrade again:\n\n  %s\n" $.name $size $own (join "\n  " $commands)) -}}
 {{- end -}}
 {{- $size = $own -}}
 {{- end -}}
 {{- $size -}}
+{{- end -}}
+
+{{/*
+What an upgrade cannot do to a StatefulSet with volumes, said before Kubernetes does in its words:
+dict "root" . "name" … "value" "nats.persistence" "persistence" .Values.nats.persistence.
+*/}}
+{{- define "routerfleet.checkVolumes" -}}
+{{- $there := lookup "apps/v1" "StatefulSet" .root.Release.Namespace .name -}}
+{{- if $there -}}
+{{- $claims := dig "spec" "volumeClaimTemplates" list $there -}}
+{{- $anew := printf "Delete it and let this upgrade make it anew, without what it holds:\n\n  kubectl -n %s delete statefulset %s\n  kubectl -n %s delete pvc -l app.kubernetes.io/instance=%s,app.kubernetes.io/component=%s\n" .root.Release.Namespace .name .root.Release.Namespace .root.Release.Name (trimPrefix (printf "%s-" (include "routerfleet.fullname" .root)) .name) -}}
+{{- if ne (not (empty $claims)) .persistence.enabled -}}
+{{- fail (printf "\n\n%s.enabled: %s was made %s a volume and is to be %s one, which no upgrade can change. %s" .value .name (ternary "with" "without" (not (empty $claims))) (ternary "with" "without" .persistence.enabled) $anew) -}}
+{{- end -}}
+{{- range $claims -}}
+{{- $class := default "" .spec.storageClassName -}}
+{{- if and $.persistence.storageClass (ne $class $.persistence.storageClass) -}}
+{{- fail (printf "\n\n%s.storageClass: %s has volumes of %q and is to have them of %q, which no upgrade can change. %s" $.value $.name $class $.persistence.storageClass $anew) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+A server that was alone and becomes one of three finds its streams in no list of the three, and
+deletes them; one taken away is still counted for a majority. More may join a cluster.
+*/}}
+{{- define "routerfleet.nats.checkReplicas" -}}
+{{- $name := include "routerfleet.name" (dict "root" . "component" "nats") -}}
+{{- $there := lookup "apps/v1" "StatefulSet" .Release.Namespace $name -}}
+{{- if $there -}}
+{{- $own := int $there.spec.replicas -}}
+{{- $wanted := int .Values.nats.replicas -}}
+{{- if and (ne $own 0) (ne $own $wanted) (or (eq $own 1) (lt $wanted $own)) -}}
+{{- fail (printf "\n\nnats.replicas: %s has %d and is to have %d, which would lose every stream. README.md of the chart, 'From one NATS to three', says how\n" $name $own $wanted) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}

@@ -9,7 +9,10 @@
 {{- $annotations := dict
   "summary" $alert.summary
   "description" $alert.description
-  "runbook_url" (printf "%s/%s.md" (trimSuffix "/" $monitoring.rules.runbookUrl) $name) -}}
+  "runbook" (printf "charts/routerfleet/runbooks/%s.md" $name) -}}
+{{- with $monitoring.rules.runbookUrl -}}
+{{- $_ := set $annotations "runbook_url" (printf "%s/%s.md" (trimSuffix "/" .) $name) -}}
+{{- end -}}
 {{- $labels := merge (dict "severity" $alert.severity) $monitoring.rules.labels -}}
 {{- $rules = append $rules (dict "alert" $name "expr" $alert.expr "for" $alert.for "labels" $labels "annotations" $annotations) -}}
 {{- end -}}

@@ -185,9 +185,12 @@ async def declare_stream(js: JetStreamContext, definition: StreamDefinition) -> 
 async def declare_bucket(
     js: JetStreamContext, bucket: str, max_bytes: int, replicas: int = 1
 ) -> KeyValue:
-    """Create the key-value bucket, or bind to the one that is there. For its owner only."""
+    """Create the key-value bucket, or bind to the one that is there. For its owner only.
+
+    One that has fewer copies than asked for gets more; none are taken away.
+    """
     try:
-        return await js.key_value(bucket)
+        found = await js.key_value(bucket)
     except BucketNotFoundError:
         return await js.create_key_value(  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
             KeyValueConfig(
@@ -199,6 +202,12 @@ async def declare_bucket(
                 direct=True,
             )
         )
+    if replicas > 1:
+        config = (await js.stream_info(f"KV_{bucket}")).config
+        if (config.num_replicas or 1) < replicas:
+            _log.info("bucket gets more copies", extra={"bucket": bucket, "copies": replicas})
+            await js.update_stream(config.evolve(num_replicas=replicas))  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+    return found
 
 
 async def wait_for_stream(js: JetStreamContext, name: str, poll_seconds: float = 0.5) -> StreamInfo:
