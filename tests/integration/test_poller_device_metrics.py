@@ -17,6 +17,7 @@ from support.nats import NatsServer
 from support.poller_process import PollerProcess, fleet_broker, poller_process
 from support.pollers import device_record, write_secret
 from support.prometheus import needs_prometheus, running_prometheus
+from support.routers import fixed_router
 from support.simulator import simulate
 from support.waiting import eventually
 
@@ -158,3 +159,83 @@ async def test_prometheus_answers_about_each_device(
     assert (away,) not in rates
     assert errors == {"shard-0": ""}
     assert complaints == []
+
+
+@needs_prometheus
+async def test_a_device_that_moves_is_never_there_twice(
+    nats_server: NatsServer, tmp_path: Path
+) -> None:
+    async with (
+        simulate(*build_fleet(3, (TENANT,), 4, started=time.time() - 86_400)) as sim,
+        fleet_broker(nats_server, TENANT) as broker,
+    ):
+        secrets = tmp_path / "secrets"
+        endpoints = sim.endpoints
+        write_secret(secrets, endpoints[0])
+        records = [device_record(one) for one in endpoints]
+        names = [one.device for one in records]
+        await broker.assign(records, {"shard-0": names, "shard-1": []})
+        with (
+            poller_process(nats_server, TENANT, secrets) as first,
+            poller_process(nats_server, TENANT, secrets, shard="shard-1") as second,
+            running_prometheus(
+                tmp_path / "prom", {"shard-0": first.admin_port, "shard-1": second.admin_port}
+            ) as prometheus,
+        ):
+            await prometheus.when('routeros_up{instance="shard-0"} == 1', "device", count=4)
+            await broker.assign(records, {"shard-0": names[:2], "shard-1": names[2:]})
+            moved = await prometheus.when('routeros_up{instance="shard-1"} == 1', "device", count=2)
+            # The dashboards' form: two shards in a rate's window are still one interface.
+            rates = await prometheus.values(
+                "max by (device, interface) (rate(routeros_interface_receive_bytes_total[30s]))",
+                "device",
+                "interface",
+            )
+            # The shards are scraped one after the other: a second later the old series have ended.
+            await prometheus.when("count(routeros_up) == 4", count=1, deadline_seconds=5)
+            now = await prometheus.values("routeros_up == 1", "device")
+            complaints = prometheus.complaints()
+
+    assert set(moved) == {(name,) for name in names[2:]}
+    assert set(now) == {(name,) for name in names}
+    assert {device for device, _ in rates} == set(names)
+    assert complaints == []
+
+
+@needs_prometheus
+async def test_prometheus_takes_any_name_a_router_gives(
+    nats_server: NatsServer, tmp_path: Path
+) -> None:
+    names = [
+        b'a "quoted" \\ back\\n',
+        b"100%d\rx\x85",
+        "\u00fcn\u00ef \U0001f6f0".encode(),
+        b"caf\xe9\x00",
+        b"lan",
+        b"lan",
+    ]
+    router = fixed_router("core-1", interfaces=len(names))
+    for row, name in zip(router.menus["/interface"].table, names, strict=True):
+        row[b"name"] = row[b"comment"] = name
+    async with simulate(router) as sim, fleet_broker(nats_server, TENANT) as broker:
+        secrets = tmp_path / "secrets"
+        write_secret(secrets, sim.endpoint("core-1"))
+        await broker.assign([device_record(sim.endpoint("core-1"))])
+        with (
+            poller_process(nats_server, TENANT, secrets) as poller,
+            running_prometheus(tmp_path / "prom", {"shard-0": poller.admin_port}) as prometheus,
+        ):
+            seen = await prometheus.when(
+                "routeros_interface_receive_bytes_total", "interface", count=len(names)
+            )
+            errors = await prometheus.scrape_errors()
+
+    assert errors == {"shard-0": ""}
+    assert set(seen) == {
+        ('a "quoted" \\ back\\n',),
+        ("100%d\rx\u0085",),
+        ("\u00fcn\u00ef \U0001f6f0",),
+        ("caf\u00e9\x00",),
+        ("lan",),
+        ("lan#6",),
+    }

@@ -9,7 +9,7 @@ async with fleet_broker(nats_server, "alpha") as broker:
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,19 +43,23 @@ class FleetBroker:
         definition = tenant_stream(self.tenant, max_bytes=max_bytes, max_age_seconds=3600)
         await declare_stream(self.js, definition)
 
-    async def assign(self, records: Sequence[DeviceRecord]) -> None:
-        """Make inventory and assignment be exactly these devices."""
+    async def assign(
+        self,
+        records: Sequence[DeviceRecord],
+        shards: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        """Make inventory and assignments be exactly these devices; one shard has them by default."""
         inventory = await declare_bucket(self.js, INVENTORY_BUCKET, _BUCKET_BYTES)
         await replace_all(inventory, self.tenant, {one.key(): one for one in records})
         self.revision += 1
-        assignment = Assignment(
-            tenant=self.tenant,
-            shard=SHARD,
-            revision=self.revision,
-            devices=tuple(one.device for one in records),
-        )
+        assignments = [
+            Assignment(
+                tenant=self.tenant, shard=shard, revision=self.revision, devices=tuple(devices)
+            )
+            for shard, devices in (shards or {SHARD: [one.device for one in records]}).items()
+        ]
         bucket = await declare_bucket(self.js, ASSIGNMENTS_BUCKET, _BUCKET_BYTES)
-        await replace_all(bucket, self.tenant, {assignment.key(): assignment})
+        await replace_all(bucket, self.tenant, {one.key(): one for one in assignments})
 
     async def events(self, device: str = "*", kind: Kind | None = None) -> list[DecodedEvent]:
         """Everything the stream holds of a device, in its order."""

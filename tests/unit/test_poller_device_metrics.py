@@ -8,11 +8,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from fleet_contracts.subjects import Kind
 from fleet_poller.events import inventory_message
+from fleet_poller.exposition.description import unique_names
 from fleet_poller.exposition.families import Group
 from fleet_poller.exposition.held import HeldEvents
 from fleet_poller.exposition.scrape import wanted_kinds
 from fleet_poller.exposition.table import FAMILIES
-from fleet_poller.exposition.view import unique_names
 from fleet_poller.readings import PollReadings
 from support.device_metrics import ScrapedFleet, failed, polled, rendered
 from support.device_readings import (
@@ -201,8 +201,8 @@ async def test_devices_beyond_the_bound_are_left_out_whole_and_said_once(
     assert seen == set("abc"[: len(seen)])
     assert 1 <= len(seen) < 3
     assert left_out == 3 - len(seen)
-    assert series == sum(not line.startswith("#") for line in texts[-1].splitlines())
-    assert 0 < (series or 0) <= fleet.max_series
+    lines = sum(not line.startswith("#") for line in texts[-1].splitlines())
+    assert 0.9 * (series or 0) < lines <= (series or 0) <= fleet.max_series
     assert len([one for one in caplog.records if "leave out" in one.message]) == 1
 
 

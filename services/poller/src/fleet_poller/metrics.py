@@ -78,7 +78,8 @@ class PollerMetrics(MetricSet):
         )
         self.device_series = self.gauge(
             "fleet_poller_device_metrics_series",
-            "Series of devices (`routeros_*`) in the newest scrape of them.",
+            "Series of devices (`routeros_*`) in the newest scrape of them, reckoned with every "
+            "value given.",
         )
         self.devices_left_out = self.gauge(
             "fleet_poller_device_metrics_left_out_devices",

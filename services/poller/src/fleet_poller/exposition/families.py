@@ -4,14 +4,14 @@ A family is one row of the table that the documentation is written from and the 
 walks over. Its `lines` are called once for each device at each scrape and must be cheap.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
-import fleet_contracts.gen.fleet.v1.events_pb2 as pb
 from fleet_contracts.subjects import Kind
-from fleet_poller.exposition.view import View, escaped
+from fleet_poller.exposition.description import escaped, more_labels
+from fleet_poller.exposition.view import Column, View
 
 
 class Group(StrEnum):
@@ -90,7 +90,7 @@ def device_info(
         values = read(view)
         if values is None:
             return ""
-        return f"{name}{view.with_labels(**dict(zip(labels, values, strict=True)))} 1\n"
+        return f"{name}{{{view.labels}{more_labels(labels, values)}}} 1\n"
 
     return Family(name, "info", labels, text, Group.DEVICE, lines, one)
 
@@ -108,7 +108,7 @@ def sensor_value(name: str, unit: int, text: str, thousandths: int = 1000) -> Fa
             ]
         )
 
-    return Family(name, "gauge", ("sensor",), text, Group.SENSORS, lines, _sensors_of(unit))
+    return Family(name, "gauge", ("sensor",), text, Group.SENSORS, lines, sensors)
 
 
 def sensor_state(name: str, unit: int, text: str) -> Family:
@@ -123,75 +123,40 @@ def sensor_state(name: str, unit: int, text: str) -> Family:
         )
 
     labels = ("sensor", "state")
-    return Family(name, "gauge", labels, text, Group.SENSORS, lines, _sensors_of(unit))
+    return Family(name, "gauge", labels, text, Group.SENSORS, lines, sensors)
 
 
-def interface_value(name: str, text: str, read: Callable[[View], Iterable[int | None]]) -> Family:
-    """A sample for each interface; `read` gives values in the order of `view.ports`."""
-
-    def lines(view: View) -> str:
-        return "".join(
-            [
-                f"{name}{labels} {value:d}\n"
-                for labels, value in zip(view.ports, read(view), strict=False)
-                if value is not None
-            ]
-        )
-
-    return Family(name, family_type(name), ("interface",), text, Group.INTERFACES, lines, _ports)
-
-
-def description_value(
-    name: str, text: str, read: Callable[[pb.InterfaceDescription], int | None]
-) -> Family:
-    """A sample for each interface, from the inventory."""
+def interface_value(name: str, text: str, read: Callable[[View], Column]) -> Family:
+    """A sample for each interface; `read` gives values in the order of the description."""
+    begin = "\n" + name
 
     def lines(view: View) -> str:
-        return "".join(
-            [
-                f"{name}{labels} {value:d}\n"
-                for labels, interface in view.described
-                if (value := read(interface)) is not None
-            ]
-        )
+        values, description = read(view), view.description
+        if not values or description is None:
+            return ""
+        if None in values:
+            # Not splitlines: a name may have what Unicode takes for the end of a line.
+            each = zip(description.lines.split("\n"), values, strict=False)
+            return "".join(
+                [f"{name}{line % (value,)}\n" for line, value in each if value is not None]
+            )
+        # Formatting all lines at once and then naming them takes half the time.
+        text = description.lines % tuple(values)
+        return (name + text.replace("\n", begin))[: -len(name)]
 
-    return Family(name, "gauge", ("interface",), text, Group.INTERFACES, lines, _described)
-
-
-def description_info(
-    name: str,
-    labels: tuple[str, ...],
-    text: str,
-    read: Callable[[pb.InterfaceDescription], Sequence[str]],
-) -> Family:
-    """A sample for each interface, always 1, whose labels are the message."""
-
-    def line(port: str, interface: pb.InterfaceDescription) -> str:
-        more = "".join(
-            [
-                f',{label}="{escaped(value)}"'
-                for label, value in zip(labels, read(interface), strict=True)
-                if value
-            ]
-        )
-        return f"{name}{port[:-1]}{more}}} 1\n"
-
-    def lines(view: View) -> str:
-        return "".join([line(port, interface) for port, interface in view.described])
-
-    return Family(name, "info", ("interface", *labels), text, Group.INTERFACES, lines, _described)
+    labels = ("interface",)
+    return Family(name, family_type(name), labels, text, Group.INTERFACES, lines, interfaces)
 
 
-def _ports(view: View) -> int:
-    return len(view.ports)
+def interfaces(view: View) -> int:
+    """A sample an interface."""
+    return len(view.description.ids) if view.description is not None and view.columns else 0
 
 
-def _described(view: View) -> int:
-    return len(view.described)
+def sensors(view: View) -> int:
+    """A sample a sensor, in one of the families for sensors."""
+    return sum(map(len, view.sensors.values()))
 
 
-def _sensors_of(unit: int) -> Callable[[View], int]:
-    def count(view: View) -> int:
-        return len(view.sensors.get(unit, ()))
-
-    return count
+SHARING: Final = frozenset({sensors})
+"""Counts of samples that several families have among them, not each."""

@@ -6,17 +6,20 @@ made from them can never say anything else than what is on the stream.
 
 from collections.abc import Collection, Iterable
 
+import fleet_contracts.gen.fleet.v1.events_pb2 as pb
 from fleet_contracts.subjects import Kind
 from fleet_poller.events import OutgoingEvent
+from fleet_poller.exposition.description import Description
 
 
 class HeldEvents:
-    """The newest event of each wanted kind. `status` is always among them."""
+    """The newest event of each wanted kind; of the inventory what a scrape has made of it."""
 
-    __slots__ = ("_wanted", "last_seen_ms", "payloads")
+    __slots__ = ("_description", "_wanted", "last_seen_ms", "payloads")
 
     def __init__(self, wanted: frozenset[Kind]) -> None:
         self._wanted = wanted
+        self._description: Description | None = None
         self.payloads: dict[Kind, bytes] = {}
         self.last_seen_ms = 0
         """When the newest successful reading was complete, Unix milliseconds; 0: never."""
@@ -41,3 +44,10 @@ class HeldEvents:
         """
         if self._wanted:
             self.payloads[event.kind] = event.payload
+
+    def description(self, labels: str) -> Description | None:
+        """Of the newest inventory; None before the first. `labels` are the device's, always."""
+        payload = self.payloads.pop(Kind.INVENTORY, None)
+        if payload is not None:
+            self._description = Description(labels, pb.Event.FromString(payload).inventory)
+        return self._description

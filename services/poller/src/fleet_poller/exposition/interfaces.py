@@ -1,48 +1,47 @@
 """Families of interfaces: counters, state, and what the inventory says of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
-import fleet_contracts.gen.fleet.v1.events_pb2 as pb
 from fleet_contracts.codec import COUNTER_COLUMNS
-from fleet_poller.exposition.families import (
-    description_info,
-    description_value,
-    interface_value,
-)
-from fleet_poller.exposition.view import View
-
-_INFO_LABELS: Final = ("type", "default_name", "mac_address", "comment", "slave")
+from fleet_poller.exposition.description import INTERFACE_LABELS, Description
+from fleet_poller.exposition.families import Family, Group, interface_value, interfaces
+from fleet_poller.exposition.view import Column, View
 
 
-def _column(name: str) -> Callable[[View], Sequence[int | None]]:
+def _column(name: str) -> Callable[[View], Column]:
     position = COUNTER_COLUMNS.index(name)
 
-    def read(view: View) -> Sequence[int | None]:
+    def read(view: View) -> Column:
         return view.columns[position] if view.columns else ()
 
     return read
 
 
-def _described(interface: pb.InterfaceDescription) -> tuple[str, ...]:
-    slave = str(interface.slave).lower() if interface.HasField("slave") else ""
-    mac = interface.mac_address.hex(":") if interface.mac_address else ""
-    return interface.type, interface.default_name, mac, interface.comment, slave
+def _flag(position: int) -> Callable[[View], Column]:
+    def read(view: View) -> Column:
+        return view.flags[position] if view.flags else ()
+
+    return read
 
 
-def _mtu(interface: pb.InterfaceDescription) -> int | None:
-    if interface.HasField("actual_mtu"):
-        return interface.actual_mtu
-    return interface.mtu if interface.HasField("mtu") else None
+def _described(read: Callable[[Description], Column]) -> Callable[[View], Column]:
+    """From the inventory, while there are readings beside it."""
+
+    def described(view: View) -> Column:
+        return read(view.description) if view.description is not None and view.columns else ()
+
+    return described
 
 
-def _link_rate(interface: pb.InterfaceDescription) -> int | None:
-    rate = "link_rate_bits_per_second"
-    return interface.link_rate_bits_per_second // 8 if interface.HasField(rate) else None
+def _interface_info(name: str, text: str) -> Family:
+    def lines(view: View) -> str:
+        if view.description is None or not view.columns:
+            return ""
+        return "".join([name + line for line in view.description.interface_info])
 
-
-def _full_duplex(interface: pb.InterfaceDescription) -> int | None:
-    return interface.full_duplex if interface.HasField("full_duplex") else None
+    labels = ("interface", *INTERFACE_LABELS)
+    return Family(name, "info", labels, text, Group.INTERFACES, lines, interfaces)
 
 
 INTERFACE_FAMILIES: Final = (
@@ -99,30 +98,30 @@ INTERFACE_FAMILIES: Final = (
     interface_value(
         "routeros_interface_up",
         "1 while the interface runs: it has a link, or a peer.",
-        lambda view: view.running,
+        _flag(0),
     ),
     interface_value(
         "routeros_interface_disabled",
         "1 where the interface is disabled by configuration.",
-        lambda view: view.disabled,
+        _flag(1),
     ),
-    description_value(
+    interface_value(
         "routeros_interface_link_rate_bytes_per_second",
         "Rate that an Ethernet port has negotiated, of the last inventory; times 8: bits.",
-        _link_rate,
+        _described(lambda description: description.link_rates),
     ),
-    description_value(
+    interface_value(
         "routeros_interface_full_duplex",
         "1 where an Ethernet port runs in full duplex, of the last inventory.",
-        _full_duplex,
+        _described(lambda description: description.full_duplexes),
     ),
-    description_value(
-        "routeros_interface_mtu_bytes", "The MTU in force, of the last inventory.", _mtu
+    interface_value(
+        "routeros_interface_mtu_bytes",
+        "The MTU in force, of the last inventory.",
+        _described(lambda description: description.mtus),
     ),
-    description_info(
+    _interface_info(
         "routeros_interface_info",
-        _INFO_LABELS,
         "What the inventory says of an interface; slave: member of a bridge or bond.",
-        _described,
     ),
 )

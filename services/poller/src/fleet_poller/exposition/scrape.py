@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from fleet_common.inventory import DeviceRecord
 from fleet_contracts.subjects import Kind
-from fleet_poller.exposition.families import KINDS, Family, Group
+from fleet_poller.exposition.families import KINDS, SHARING, Family, Group, interfaces
 from fleet_poller.exposition.held import HeldEvents
 from fleet_poller.exposition.table import FAMILIES
 from fleet_poller.exposition.view import View
@@ -21,11 +21,11 @@ from fleet_poller.metrics import PollerMetrics
 
 _log = logging.getLogger(__name__)
 
-_PIECE_CHARACTERS: Final = 64 * 1024
+_PIECE_CHARACTERS: Final = 32 * 1024
 _LONGEST_HOLD_SECONDS: Final = 0.001
 """How long a scrape keeps the event loop, but for the work that is not divided: one device's
 decoding, and one family of a block of devices."""
-_BLOCK_LINES: Final = 1_000
+_BLOCK_LINES: Final = 300
 
 
 class ScrapedDevice(Protocol):
@@ -60,17 +60,20 @@ class DeviceExposition:
         self._devices = devices
         self._families = [one for one in FAMILIES if one.group in groups | {Group.DEVICE}]
         self._most = Counter(one.most for one in self._families)
+        self._most.update(
+            {shared: 1 - self._most[shared] for shared in SHARING & self._most.keys()}
+        )
         self._max_series = max_series
         self._metrics = metrics
         self._left_out = 0
 
     async def stream(self, *, openmetrics: bool) -> AsyncIterator[bytes]:
-        """The text in pieces of about 64 KiB; without OpenMetrics' closing line."""
+        """The text in pieces of about 32 KiB; without OpenMetrics' closing line."""
         pace = _Pace()
         views = await self._views(pace)
         blocks = _blocks(views)
         parts: list[str] = []
-        size = series = 0
+        size = 0
         for family in self._families:
             begun = False
             for block in blocks:
@@ -81,13 +84,11 @@ class DeviceExposition:
                         parts.append(header(family, openmetrics=openmetrics))
                     parts.append(text)
                     size += len(text)
-                    series += text.count("\n")
                 if size > _PIECE_CHARACTERS:
                     yield "".join(parts).encode()
                     parts.clear()
                     size = 0
                 await pace.keep()
-        self._metrics.device_series.set(series)
         yield "".join(parts).encode()
 
     async def _views(self, pace: "_Pace") -> list[View]:
@@ -99,16 +100,18 @@ class DeviceExposition:
             if Kind.STATUS not in device.held.payloads:
                 continue
             view = View(device.record.tenant, device.record.device, device.held)
-            room -= sum(most(view) * number for most, number in self._most.items())
-            if room < 0:
+            series = sum([most(view) * number for most, number in self._most.items()])
+            if left_out or series > room:
                 left_out += 1
             else:
+                room -= series
                 views.append(view)
             await pace.keep()
-        self._tell_left_out(left_out)
+        self._tell(self._max_series - room, left_out)
         return views
 
-    def _tell_left_out(self, left_out: int) -> None:
+    def _tell(self, series: int, left_out: int) -> None:
+        self._metrics.device_series.set(series)
         self._metrics.devices_left_out.set(left_out)
         if left_out and not self._left_out:
             _log.warning(
@@ -134,12 +137,11 @@ def _blocks(views: Sequence[View]) -> list[list[View]]:
     blocks: list[list[View]] = []
     lines = _BLOCK_LINES
     for view in views:
-        clients = 0 if view.wireless is None else len(view.wireless.wireless.clients)
         if lines >= _BLOCK_LINES:
             blocks.append([])
             lines = 0
         blocks[-1].append(view)
-        lines += 1 + max(len(view.ports), clients)
+        lines += 1 + max(interfaces(view), len(view.clients))
     return blocks
 
 

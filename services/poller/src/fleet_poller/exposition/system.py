@@ -4,11 +4,13 @@ from collections.abc import Callable
 from typing import Final
 
 import fleet_contracts.gen.fleet.v1.events_pb2 as pb
+from fleet_poller.exposition.description import INVENTORY_LABELS
 from fleet_poller.exposition.families import (
     Family,
     Group,
     device_info,
     device_value,
+    one,
     sensor_state,
     sensor_value,
 )
@@ -17,18 +19,6 @@ from fleet_poller.exposition.view import View
 type _Read = Callable[[View], float | None]
 
 _HERTZ_IN_MHZ: Final = 1_000_000
-_INVENTORY_LABELS: Final = (
-    "identity",
-    "board_name",
-    "model",
-    "serial_number",
-    "architecture",
-    "version",
-    "platform",
-    "cpu_name",
-    "license_level",
-    "factory_software",
-)
 _FIRMWARE_LABELS: Final = (
     "installed_version",
     "channel",
@@ -60,74 +50,73 @@ def _down_reason(view: View) -> tuple[str] | None:
     return (pb.ErrorClass.Name(status.error_class).removeprefix("ERROR_CLASS_").lower(),)
 
 
-def _of_health(field: str, unit: float = 1) -> _Read:
+def _of_health(field: str) -> _Read:
     def read(view: View) -> float | None:
-        if view.health is None or not (health := view.health.health).HasField(field):
-            return None
-        value: int = getattr(health, field)
-        return value if unit == 1 else value * unit
+        health = view.health
+        return getattr(health, field) if health is not None and health.HasField(field) else None
 
     return read
 
 
 def _ratio(field: str, whole: int) -> _Read:
     def read(view: View) -> float | None:
-        if view.health is None or not (health := view.health.health).HasField(field):
+        health = view.health
+        if health is None or not health.HasField(field):
             return None
-        value: int = getattr(health, field)
-        return value / whole
+        return getattr(health, field) / whole
 
     return read
 
 
-def _of_inventory(field: str, unit: int = 1) -> _Read:
-    def read(view: View) -> float | None:
-        if view.inventory is None or not (body := view.inventory.inventory).HasField(field):
-            return None
-        value: int = getattr(body, field)
-        return value * unit
-
-    return read
+def _cpu_cores(view: View) -> float | None:
+    return view.description.cpu_cores if view.description is not None else None
 
 
-def _inventory(view: View) -> tuple[str, ...] | None:
-    if view.inventory is None:
+def _cpu_frequency(view: View) -> float | None:
+    if view.description is None or view.description.cpu_frequency_mhz is None:
         return None
-    body = view.inventory.inventory
-    return tuple([getattr(body, name) for name in _INVENTORY_LABELS])
+    return view.description.cpu_frequency_mhz * _HERTZ_IN_MHZ
 
 
 def _firmware(view: View) -> tuple[str, ...] | None:
-    if view.firmware is None:
+    firmware = view.firmware
+    if firmware is None:
         return None
-    body = view.firmware.firmware
-    return tuple([getattr(body, name) for name in _FIRMWARE_LABELS])
+    return tuple([getattr(firmware, name) for name in _FIRMWARE_LABELS])
 
 
 def _update_available(view: View) -> float | None:
     """None unless the router has ever looked for one."""
-    if view.firmware is None or not (body := view.firmware.firmware).latest_version:
+    firmware = view.firmware
+    if firmware is None or not firmware.latest_version:
         return None
-    return int(body.latest_version != body.installed_version)
+    return int(firmware.latest_version != firmware.installed_version)
 
 
 def _routerboot_upgrade(view: View) -> float | None:
-    if view.firmware is None or not (body := view.firmware.firmware).routerboot_current:
+    firmware = view.firmware
+    if firmware is None or not (firmware.routerboot_current and firmware.routerboot_upgrade):
         return None
-    upgrade = body.routerboot_upgrade
-    return int(upgrade != body.routerboot_current) if upgrade else None
+    return int(firmware.routerboot_upgrade != firmware.routerboot_current)
+
+
+def _device_info(name: str, text: str) -> Family:
+    def lines(view: View) -> str:
+        return "" if view.description is None else name + view.description.info
+
+    return Family(name, "info", INVENTORY_LABELS, text, Group.DEVICE, lines, one)
 
 
 def _cores(name: str, text: str) -> Family:
     def lines(view: View) -> str:
         if view.health is None:
             return ""
-        loads = view.health.health.cpu_core_load_percent
+        loads = view.health.cpu_core_load_percent
         begin = f'{name}{{{view.labels},core="'
         return "".join([f'{begin}{core}"}} {load / 100}\n' for core, load in enumerate(loads)])
 
     def most(view: View) -> int:
-        return 0 if view.health is None else len(view.health.health.cpu_core_load_percent)
+        return 0 if view.health is None else len(view.health.cpu_core_load_percent)
 
     return Family(name, "gauge", ("core",), text, Group.SYSTEM, lines, most)
 
@@ -166,11 +155,9 @@ DEVICE_FAMILIES: Final = (
     device_value(
         Group.DEVICE, "routeros_uptime_seconds", "Time since the router's start.", _uptime
     ),
-    device_info(
+    _device_info(
         "routeros_device_info",
-        _INVENTORY_LABELS,
         "What rarely changes, as last read, also while the device is down.",
-        _inventory,
     ),
     device_info(
         "routeros_firmware_info",
@@ -197,12 +184,12 @@ DEVICE_FAMILIES: Final = (
         _ratio("cpu_load_percent", 100),
     ),
     _cores("routeros_cpu_core_load_ratio", "Load of one core, 0 to 1; where there are several."),
-    device_value(Group.SYSTEM, "routeros_cpu_cores", "Cores.", _of_inventory("cpu_count")),
+    device_value(Group.SYSTEM, "routeros_cpu_cores", "Cores.", _cpu_cores),
     device_value(
         Group.SYSTEM,
         "routeros_cpu_frequency_hertz",
         "Frequency of the processor.",
-        _of_inventory("cpu_frequency_mhz", _HERTZ_IN_MHZ),
+        _cpu_frequency,
     ),
     device_value(
         Group.SYSTEM, "routeros_memory_free_bytes", "Free RAM.", _of_health("memory_free_bytes")

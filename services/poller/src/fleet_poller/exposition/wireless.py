@@ -1,7 +1,6 @@
 """Families of radios and their clients. Transmit is from the router to the client."""
 
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final
 
 import fleet_contracts.gen.fleet.v1.events_pb2 as pb
@@ -17,35 +16,12 @@ _PACKAGES: Final = {
 }
 
 
-def _radios(view: View) -> Iterator[pb.Radio]:
-    """Each radio once: CAPsMAN may list one twice while it moves."""
-    if view.wireless is None:
-        return
-    seen: set[str] = set()
-    for radio in view.wireless.wireless.radios:
-        if radio.interface not in seen:
-            seen.add(radio.interface)
-            yield radio
+def _radios(view: View) -> int:
+    return len(view.radios)
 
 
-def _clients(view: View) -> Iterator[pb.WirelessClient]:
-    """Each client once an interface."""
-    if view.wireless is None:
-        return
-    seen: set[tuple[bytes, str]] = set()
-    for client in view.wireless.wireless.clients:
-        key = (client.mac_address, client.interface)
-        if key not in seen:
-            seen.add(key)
-            yield client
-
-
-def _radio_count(view: View) -> int:
-    return 0 if view.wireless is None else len(view.wireless.wireless.radios)
-
-
-def _client_count(view: View) -> int:
-    return 0 if view.wireless is None else len(view.wireless.wireless.clients)
+def _clients(view: View) -> int:
+    return len(view.clients)
 
 
 def _radio_value(name: str, field: str, text: str, unit: int = 1) -> Family:
@@ -56,12 +32,12 @@ def _radio_value(name: str, field: str, text: str, unit: int = 1) -> Family:
             [
                 f"{name}{view.with_labels(interface=radio.interface)} "
                 f"{getattr(radio, field) * unit}\n"
-                for radio in _radios(view)
+                for radio in view.radios
                 if radio.HasField(field)
             ]
         )
 
-    return Family(name, "gauge", ("interface",), text, Group.WIRELESS, lines, _radio_count)
+    return Family(name, "gauge", ("interface",), text, Group.WIRELESS, lines, _radios)
 
 
 def _radio_info(name: str, text: str) -> Family:
@@ -70,7 +46,7 @@ def _radio_info(name: str, text: str) -> Family:
     def lines(view: View) -> str:
         if view.wireless is None:
             return ""
-        package = _PACKAGES[view.wireless.wireless.package]
+        package = _PACKAGES[view.wireless.package]
         return "".join(
             [
                 name
@@ -78,11 +54,11 @@ def _radio_info(name: str, text: str) -> Family:
                     interface=radio.interface, ssid=radio.ssid, band=radio.band, package=package
                 )
                 + " 1\n"
-                for radio in _radios(view)
+                for radio in view.radios
             ]
         )
 
-    return Family(name, "info", labels, text, Group.WIRELESS, lines, _radio_count)
+    return Family(name, "info", labels, text, Group.WIRELESS, lines, _radios)
 
 
 def _per_interface(name: str, text: str, read: Callable[[View], dict[str, float]]) -> Family:
@@ -97,7 +73,7 @@ def _per_interface(name: str, text: str, read: Callable[[View], dict[str, float]
         )
 
     def most(view: View) -> int:
-        return _radio_count(view) + _client_count(view)
+        return len(view.radios) + len(view.clients)
 
     return Family(name, "gauge", ("interface",), text, Group.WIRELESS, lines, most)
 
@@ -106,22 +82,20 @@ def _client_numbers(view: View) -> dict[str, float]:
     """What a radio says of itself; else the rows, unless some were left out of the event."""
     if view.wireless is None:
         return {}
-    body = view.wireless.wireless
     counts: dict[str, float] = {}
-    if not body.clients_left_out:
-        counts = dict.fromkeys([radio.interface for radio in body.radios], 0)
-        counts |= Counter([client.interface for client in _clients(view)])
-    counts |= {
-        radio.interface: radio.clients_count
-        for radio in body.radios
-        if radio.HasField("clients_count")
-    }
+    if not view.wireless.clients_left_out:
+        counts = dict.fromkeys([radio.interface for radio in view.radios], 0)
+        for client in view.clients:
+            counts[client.interface] = counts.get(client.interface, 0) + 1
+    for radio in view.radios:
+        if radio.HasField("clients_count"):
+            counts[radio.interface] = radio.clients_count
     return counts
 
 
 def _weakest_signals(view: View) -> dict[str, float]:
     weakest: dict[str, float] = {}
-    for client in _clients(view):
+    for client in view.clients:
         if client.HasField("signal_dbm"):
             known = weakest.get(client.interface, client.signal_dbm)
             weakest[client.interface] = min(known, client.signal_dbm)
@@ -133,7 +107,7 @@ def _client_value(name: str, field: str, text: str, divide: int = 1) -> Family:
 
     def lines(view: View) -> str:
         rows = [
-            (client, getattr(client, field)) for client in _clients(view) if client.HasField(field)
+            (client, getattr(client, field)) for client in view.clients if client.HasField(field)
         ]
         return "".join(
             [
@@ -147,9 +121,7 @@ def _client_value(name: str, field: str, text: str, divide: int = 1) -> Family:
         )
 
     labels = ("interface", "mac_address")
-    return Family(
-        name, family_type(name), labels, text, Group.WIRELESS_CLIENTS, lines, _client_count
-    )
+    return Family(name, family_type(name), labels, text, Group.WIRELESS_CLIENTS, lines, _clients)
 
 
 WIRELESS_FAMILIES: Final = (
