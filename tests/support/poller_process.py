@@ -48,7 +48,7 @@ class FleetBroker:
         records: Sequence[DeviceRecord],
         shards: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        """Make inventory and assignments be exactly these devices; one shard has them by default."""
+        """Make inventory and assignments be these devices; one shard has them all by default."""
         inventory = await declare_bucket(self.js, INVENTORY_BUCKET, _BUCKET_BYTES)
         await replace_all(inventory, self.tenant, {one.key(): one for one in records})
         self.revision += 1
