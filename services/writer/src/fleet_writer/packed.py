@@ -25,11 +25,11 @@ from fleet_writer.tables import INTERFACE
 _HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER: Final = b"\xff\xff"
 _CHUNK_BYTES: Final = 1 << 18
-NULL: Final = b"\xff\xff\xff\xff"
+_NULL: Final = b"\xff\xff\xff\xff"
 """A field without value: its length is -1."""
 _INT64_LENGTH: Final = b"\0\0\0\x08"
 _INT64_ZERO: Final = _INT64_LENGTH + bytes(8)
-PLACE: Final = Struct(">hiii8s")
+_PLACE: Final = Struct(">hiii8s")
 """How a row begins whose first columns are device_id and slot.
 
 Number of fields, device_id with its length, the slot's length and its eight bytes.
@@ -91,7 +91,7 @@ def pack_interfaces(device_id: int, slot: bytes, decoded: DecodedEvent) -> bytes
     columns = decoded.columns
     zero_columns = body.zero_columns
     count = len(decoded.ids)
-    start = PLACE.pack(len(INTERFACE.columns), 4, device_id, 8, slot)
+    start = _PLACE.pack(len(INTERFACE.columns), 4, device_id, 8, slot)
     middles = _middles(tuple(decoded.ids), body.running_bitmap, body.disabled_bitmap)
     try:
         for values in columns:
@@ -123,7 +123,7 @@ class _Layout:
 
 @lru_cache(maxsize=512)
 def _layout(count: int, zero_columns: int, given: tuple[bool, ...]) -> _Layout:
-    row_format = f"{PLACE.size}s{_MIDDLE.size}s"
+    row_format = f"{_PLACE.size}s{_MIDDLE.size}s"
     row: list[object] = [b"", b""]
     constant = b""
     for position, values in enumerate(given):
@@ -141,7 +141,7 @@ def _layout(count: int, zero_columns: int, given: tuple[bool, ...]) -> _Layout:
 
 def _absent(zero_columns: int, position: int) -> bytes:
     """The field of a column without values."""
-    return _INT64_ZERO if zero_columns >> (FIRST_COLUMN_FIELD + position) & 1 else NULL
+    return _INT64_ZERO if zero_columns >> (FIRST_COLUMN_FIELD + position) & 1 else _NULL
 
 
 def _by_value(
@@ -151,7 +151,7 @@ def _by_value(
     fields: list[Iterable[bytes]] = []
     for position, values in enumerate(columns):
         if values:
-            fields.append([_INT64.pack(8, value - 1) if value else NULL for value in values])
+            fields.append([_INT64.pack(8, value - 1) if value else _NULL for value in values])
         else:
             fields.append([_absent(zero_columns, position)] * len(middles))
     rows = zip([start] * len(middles), middles, *fields, strict=True)

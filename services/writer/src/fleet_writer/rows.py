@@ -1,32 +1,31 @@
-"""Events to rows: per kind, in the order of the table's columns.
+"""Events to rows: per kind, tuples in the order of the table's columns.
 
-The hot path of the service: what comes with every poll is packed, no object per row but
-bytes (see packed and packed_samples); what is rare are tuples. A slot is encoded once for
-a message.
+The hot path of the service: no object per row but its tuple, and none but bytes for
+interfaces (see packed). A slot is encoded once for a message.
 """
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from operator import attrgetter
-from struct import error
 from typing import Final, cast
 
 from fleet_contracts.codec import DecodedEvent
-from fleet_contracts.gen.fleet.v1.events_pb2 import Health, Sensor
+from fleet_contracts.gen.fleet.v1.events_pb2 import (
+    REACHABILITY_UP,
+    Health,
+    WirelessClient,
+)
 from fleet_contracts.subjects import Kind
 from fleet_contracts.view import sensor_name
 from fleet_writer import tables
-from fleet_writer.errors import RefusedRowsError
 from fleet_writer.packed import PackedRows, pack_interfaces
-from fleet_writer.packed_samples import (
-    SamplePacker,
-    pack_sensors,
-    pack_status,
-    pack_wireless,
-)
 from fleet_writer.partitions import DAY_MS, Partition, partition_for
 from fleet_writer.times import wire_ms
-from fleet_writer.words import sensor_unit_word, verdict_word
+from fleet_writer.words import (
+    error_class_word,
+    sensor_unit_word,
+    verdict_word,
+    wireless_package_word,
+)
 
 type Record = tuple[object, ...]
 type Rows = list[Record] | PackedRows
@@ -34,18 +33,7 @@ type SensorKey = tuple[str, str]
 """Name and unit."""
 type _WireSensorKey = tuple[int, str, int]
 
-_PACKED: Final = frozenset(
-    {
-        tables.STATUS,
-        tables.HEALTH,
-        tables.SENSOR,
-        tables.INTERFACE,
-        tables.WIRELESS,
-        tables.RADIO,
-        tables.WIRELESS_CLIENT,
-    }
-)
-_wire_key: Final = attrgetter("known_name", "name", "unit")
+_THOUSAND: Final = 1000
 
 
 class UnknownSensorError(Exception):
@@ -63,14 +51,14 @@ class SensorIds:
         """Add keys read from the database."""
         self._by_key.update(ids)
 
-    def ids_of(self, body: Health, sensors: Sequence[Sensor]) -> list[int]:
+    def ids_of(self, body: Health) -> list[int]:
         """The keys of a message's sensors; raises UnknownSensorError when one has none yet."""
         try:
-            return list(map(self._by_wire.__getitem__, map(_wire_key, sensors)))
+            return [self._by_wire[one.known_name, one.name, one.unit] for one in body.sensors]
         except KeyError:
             if self.unknown(body):
                 raise UnknownSensorError from None
-            return self.ids_of(body, sensors)
+            return self.ids_of(body)
 
     def unknown(self, body: Health) -> list[SensorKey]:
         """The sensors of a message that have no key yet."""
@@ -90,13 +78,13 @@ class DayRows:
 
     __slots__ = tuple(table.name for table in tables.SAMPLE_TABLES)
 
-    device_status_samples: PackedRows
-    health_samples: PackedRows
-    sensor_samples: PackedRows
+    device_status_samples: list[Record]
+    health_samples: list[Record]
+    sensor_samples: list[Record]
     interface_samples: PackedRows
-    wireless_samples: PackedRows
-    radio_samples: PackedRows
-    wireless_client_samples: PackedRows
+    wireless_samples: list[Record]
+    radio_samples: list[Record]
+    wireless_client_samples: list[Record]
     firmware_samples: list[Record]
     firmware_advice_samples: list[Record]
     inventory_samples: list[Record]
@@ -107,26 +95,16 @@ class RowSet:
 
     def __init__(self, sensors: SensorIds, oldest_day: Mapping[str, int]) -> None:
         self.sensors = sensors
-        self.packer = SamplePacker()
         self._oldest_day = oldest_day
         self._days: dict[int, DayRows] = {}
         self._rows: dict[Partition, Rows] = {}
         self._expired: list[Rows] = []
 
     def add(self, device_id: int, decoded: DecodedEvent) -> None:
-        """Add an event's rows, all or, with UnknownSensorError, none.
-
-        Raises RefusedRowsError for a value out of its column's range; nothing is added then.
-        """
+        """Add an event's rows, all or, with UnknownSensorError, none."""
         slot_ms = decoded.event.slot_unix_ms
         day = self._days.get(slot_ms // DAY_MS) or self._open_day(slot_ms // DAY_MS)
-        kind = decoded.subject.kind
-        try:
-            _MAKERS[kind](self, day, device_id, wire_ms(slot_ms), decoded)
-        except error as reason:
-            raise RefusedRowsError(
-                f"{kind.value}: a value out of its column's range: {reason}"
-            ) from reason
+        _MAKERS[decoded.subject.kind](self, day, device_id, wire_ms(slot_ms), decoded)
 
     @property
     def by_partition(self) -> dict[Partition, Rows]:
@@ -140,7 +118,7 @@ class RowSet:
     def _open_day(self, number: int) -> DayRows:
         day = DayRows()
         for table in tables.SAMPLE_TABLES:
-            rows: Rows = PackedRows() if table in _PACKED else []
+            rows: Rows = PackedRows() if table is tables.INTERFACE else []
             if number < self._oldest_day[table.name]:
                 self._expired.append(rows)
             else:
@@ -177,16 +155,52 @@ type _Maker = Callable[[RowSet, DayRows, int, bytes, DecodedEvent], None]
 def _status(
     _rows: RowSet, day: DayRows, device_id: int, slot: bytes, decoded: DecodedEvent
 ) -> None:
-    day.device_status_samples.add(device_id, 1, pack_status(device_id, slot, decoded.event))
+    event = decoded.event
+    body = event.status
+    up = body.reachability == REACHABILITY_UP
+    row = (
+        device_id,
+        slot,
+        up,
+        body.rebooted,
+        body.uptime_seconds if body.HasField("uptime_seconds") else None,
+        body.consecutive_failures,
+        event.observed_after_slot_ms,
+        event.poll_duration_us,
+        None if up else error_class_word(body.error_class),
+    )
+    day.device_status_samples.append(row)
 
 
 def _health(rows: RowSet, day: DayRows, device_id: int, slot: bytes, decoded: DecodedEvent) -> None:
     body = decoded.event.health
-    sensors = body.sensors[:]
-    readings = pack_sensors(device_id, slot, rows.sensors.ids_of(body, sensors), sensors)
-    day.health_samples.add(device_id, 1, rows.packer.health(device_id, slot, body))
-    if readings:
-        day.sensor_samples.add(device_id, len(readings), b"".join(readings))
+    given = body.HasField
+    row = (
+        device_id,
+        slot,
+        body.cpu_load_percent or (0 if given("cpu_load_percent") else None),
+        body.bad_blocks_permille or (0 if given("bad_blocks_permille") else None),
+        body.memory_free_bytes or (0 if given("memory_free_bytes") else None),
+        body.memory_total_bytes or (0 if given("memory_total_bytes") else None),
+        body.disk_free_bytes or (0 if given("disk_free_bytes") else None),
+        body.disk_total_bytes or (0 if given("disk_total_bytes") else None),
+        body.write_sectors_total or (0 if given("write_sectors_total") else None),
+        list(body.cpu_core_load_percent) or None,
+    )
+    ids = rows.sensors.ids_of(body)
+    day.health_samples.append(row)
+    readings: dict[int, Record] = {}
+    for sensor_id, sensor in zip(ids, body.sensors, strict=True):
+        if sensor.HasField("value_thousandths"):
+            value = sensor.value_thousandths / _THOUSAND
+            record = (device_id, sensor_id, slot, value, None)
+        elif sensor.HasField("state"):
+            record = (device_id, sensor_id, slot, None, sensor.state)
+        else:
+            continue
+        # A name given twice in one reading keeps its first value.
+        readings.setdefault(sensor_id, record)
+    day.sensor_samples.extend(readings.values())
 
 
 def _interfaces(
@@ -198,19 +212,67 @@ def _interfaces(
 
 
 def _wireless(
-    rows: RowSet, day: DayRows, device_id: int, slot: bytes, decoded: DecodedEvent
+    _rows: RowSet, day: DayRows, device_id: int, slot: bytes, decoded: DecodedEvent
 ) -> None:
     body = decoded.event.wireless
-    radios = body.radios[:]
-    clients = decoded.clients
-    row = pack_wireless(device_id, slot, body, len(radios), len(clients))
-    radio_rows = rows.packer.radios(device_id, slot, radios)
-    client_count, client_rows = rows.packer.clients(device_id, slot, clients)
-    day.wireless_samples.add(device_id, 1, row)
-    if radio_rows:
-        day.radio_samples.add(device_id, len(radio_rows), b"".join(radio_rows))
-    if client_count:
-        day.wireless_client_samples.add(device_id, client_count, client_rows)
+    radios: dict[str, Record] = {}
+    for radio in body.radios:
+        given = radio.HasField
+        radios.setdefault(
+            radio.interface,
+            (
+                device_id,
+                slot,
+                radio.frequency_mhz if given("frequency_mhz") else None,
+                radio.channel_width_mhz if given("channel_width_mhz") else None,
+                radio.noise_floor_dbm if given("noise_floor_dbm") else None,
+                radio.tx_power_dbm if given("tx_power_dbm") else None,
+                radio.clients_count if given("clients_count") else None,
+                radio.running if given("running") else None,
+                radio.interface,
+                radio.ssid,
+                radio.band,
+            ),
+        )
+    clients: dict[tuple[bytes, str], Record] = {}
+    for client in decoded.clients:
+        clients.setdefault(
+            (client.mac_address, client.interface), _client_row(device_id, slot, client)
+        )
+    day.wireless_samples.append(
+        (
+            device_id,
+            slot,
+            wireless_package_word(body.package),
+            len(body.radios),
+            len(decoded.clients),
+            body.clients_left_out,
+        )
+    )
+    day.radio_samples.extend(radios.values())
+    day.wireless_client_samples.extend(clients.values())
+
+
+def _client_row(device_id: int, slot: bytes, client: WirelessClient) -> Record:
+    given = client.HasField
+    return (
+        device_id,
+        slot,
+        client.uptime_seconds or (0 if given("uptime_seconds") else None),
+        client.tx_rate_bits_per_second or (0 if given("tx_rate_bits_per_second") else None),
+        client.rx_rate_bits_per_second or (0 if given("rx_rate_bits_per_second") else None),
+        client.tx_bytes_total or (0 if given("tx_bytes_total") else None),
+        client.rx_bytes_total or (0 if given("rx_bytes_total") else None),
+        client.tx_packets_total or (0 if given("tx_packets_total") else None),
+        client.rx_packets_total or (0 if given("rx_packets_total") else None),
+        client.signal_dbm or (0 if given("signal_dbm") else None),
+        client.signal_to_noise_db or (0 if given("signal_to_noise_db") else None),
+        client.tx_ccq_percent or (0 if given("tx_ccq_percent") else None),
+        client.rx_ccq_percent or (0 if given("rx_ccq_percent") else None),
+        client.mac_address,
+        client.interface,
+        client.ssid,
+    )
 
 
 def _firmware(
