@@ -102,8 +102,11 @@ class Streams:
         if measured:
             sizes = await measure_kinds(self._client, tenants)
             for tenant in tenants:
-                info = await self._js.stream_info(stream_name(tenant))
-                states[tenant] = _state(info, stored.get(tenant, 0))
+                live = await look_at(self._client, stream_name(tenant))
+                if live is not None:
+                    # Without its times: they are the real clock's, the plan's is virtual.
+                    state = live.state(stored.get(tenant, 0))
+                    states[tenant] = replace(state, first_time=None, last_time=None)
         request = PlanRequest(self._fleets, self._budget, sizes, states, dict(self._planned))
         return plan_streams(request)
 
@@ -115,19 +118,15 @@ class Streams:
         for one in plans:
             if self._planned.get(one.tenant) == one.max_bytes:
                 continue
-            before = await self._info(one.tenant)
+            before = await look_at(self._client, stream_name(one.tenant))
             definition = replace(one.definition, duplicate_window_seconds=DUPLICATE_WINDOW_SECONDS)
             begin = time.perf_counter()
             after = await declare_stream(self._js, definition)
             took = (time.perf_counter() - begin) * 1000
             self._planned[one.tenant] = one.max_bytes
             if before is not None:
-                trims.append(_trim(one, before, after, stored.get(one.tenant, 0), took))
+                trims.append(_trim(one, before.info, after, stored.get(one.tenant, 0), took))
         return trims
-
-    async def _info(self, tenant: TenantId) -> StreamInfo | None:
-        live = await look_at(self._client, stream_name(tenant))
-        return None if live is None else live.info
 
 
 def _trim(
@@ -145,17 +144,4 @@ def _trim(
         max_bytes=one.max_bytes,
         window_hours=one.resulting_window_seconds / 3600,
         milliseconds=milliseconds,
-    )
-
-
-def _state(info: StreamInfo, stored: int) -> StreamState:
-    state, config = info.state, info.config
-    return StreamState(
-        first_sequence=state.first_seq,
-        last_sequence=state.last_seq,
-        messages=state.messages,
-        bytes=state.bytes,
-        max_bytes=config.max_bytes if (config.max_bytes or 0) > 0 else None,
-        max_age_seconds=config.max_age,
-        stored_sequence=stored,
     )
