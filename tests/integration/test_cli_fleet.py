@@ -1,6 +1,7 @@
 """`routerfleet demo --fleet`: real routers from a fleet file, and files that are wrong."""
 
 import asyncio
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,6 +154,78 @@ async def test_devices_that_cannot_be_polled_hold_up_nobody_and_edits_are_follow
     assert summary["accounts"].keys() == {"FLEET_north", "FLEET_south"}
     assert summary["accounts"]["FLEET_south"]["published"] > 0
     assert simulator.listeners["alpha/core-3"].device.ledger.polls > 0
+
+
+def config_map(name: str, data: dict[str, str]) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
+
+
+def referring(name: str, **others: object) -> dict[str, Any]:
+    return {"configMapRef": {"name": name, **others}}
+
+
+async def test_devices_of_config_maps_are_polled_and_their_edits_followed(
+    fleet: FleetFile, tmp_path: Path
+) -> None:
+    names = [f"core-{number}" for number in range(1, 6)]
+    async with simulate(*map(fixed_router, names)) as simulator:
+        entries = {name: device(simulator.endpoint(name)) for name in names}
+        endpoint = simulator.endpoint(names[0])
+        fleet.write_secret(endpoint.username, endpoint.password)
+        document = fleet_document(fleet.tenant, [entries["core-1"]])
+        document["spec"]["devicesFrom"] = [
+            referring("site-a"),
+            referring("site-b", key="routers.yaml"),
+            referring("site-c", optional=True),
+        ]
+        site_a = {
+            "one.json": json.dumps([entries["core-2"]]),
+            "two": yaml.dump([entries["core-3"]]),
+        }
+        site_b = {"routers.yaml": yaml.dump([entries["core-4"]]), "notes": "no devices"}
+
+        def write(*config_maps: dict[str, Any]) -> None:
+            text = yaml.safe_dump_all([*config_maps, document])
+            fleet.path.write_text(text, encoding="utf-8")
+
+        write(config_map("site-a", site_a), config_map("site-b", site_b))
+        options = ("--fleet", str(fleet.path), "--json", "--nats-port", str(free_port()))
+        async with demo(tmp_path / "data", *options) as run:
+            running = await run.running()
+            states = await eventually_states(running, names[:4])
+            assert all(state.reachable for state in states.values())
+
+            # One that is gone is not one that lists no devices.
+            write(config_map("site-a", site_a))
+            await run.said("ConfigMap site-b: does not exist")
+            await run.said("what runs goes on as before")
+            site_c = {"new": json.dumps([entries["core-5"]])}
+            del site_a["two"]
+            maps = {"site-a": site_a, "site-b": site_b, "site-c": site_c}
+            write(*(config_map(name, data) for name, data in maps.items()))
+            await run.said("fleet file read again: 4 devices")
+            assert (await eventually_states(running, {"core-5"}))["core-5"].reachable
+            await run.everybody_up(4)
+            code, summary = await run.interrupt()
+    assert code == 0, run.progress()
+    assert (summary["unaccounted"], summary["duplicates"], summary["problems"]) == (0, 0, [])
+    assert (summary["devices_total"], summary["devices_up"]) == (4, 4)
+
+
+async def test_a_config_map_that_no_document_is_is_named_before_anything_starts(
+    fleet: FleetFile, tmp_path: Path
+) -> None:
+    document = fleet_document(fleet.tenant, [])
+    document["spec"]["devicesFrom"] = [referring("site-a")]
+    fleet.path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    data = tmp_path / "data"
+    code, output, errors = await routerfleet(
+        "demo", "--fleet", str(fleet.path), "--data-dir", str(data)
+    )
+    assert (code, output) == (2, "")
+    assert "ConfigMap site-a: does not exist" in errors
+    assert "Traceback" not in errors
+    assert not await asyncio.to_thread(data.exists)
 
 
 def other_secret(name: str) -> dict[str, Any]:
