@@ -1,7 +1,6 @@
 """Restarts and absences: of the operator, of NATS, and of both sides of a tenant's name."""
 
 import asyncio
-import json
 import signal
 import time
 import uuid
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from e2e.commands import kubectl
+from support.kube_recorder import kube_recorder
 from support.operator_cluster import OperatorSite, operator_at
 from support.operator_fleets import applicable, routers_secret
 
@@ -139,11 +139,7 @@ async def test_a_fleet_is_deleted_while_the_broker_is_away_and_collected_later(
         what="its end without NATS",
         seconds=40,
     )
-    events = kubectl(
-        *("-n", site.namespace, "get", "events", "-o", "json"),
-        *("--field-selector", "reason=CleanupAbandoned"),
-    )
-    (event,) = json.loads(events)["items"]
+    (event,) = site.events("orphan", "CleanupAbandoned")
     assert "nats stream rm FLEET_orphan" in event["message"]
     site.nats.start()
     await site.until(
@@ -179,3 +175,26 @@ def _next_second() -> None:
     now = int(time.time())
     while int(time.time()) == now:
         time.sleep(0.05)
+
+
+async def test_what_the_api_server_refuses_is_said_and_asked_again_in_a_while(
+    kubeconfig: Path, namespace: str, tmp_path: Path
+) -> None:
+    none = {"spec": {"hard": {"count/poddisruptionbudgets.policy": "0"}}}
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, **none}
+    async with kube_recorder(kubeconfig, tmp_path) as proxy:
+        settings = {"KUBECONFIG": str(proxy.kubeconfig)}
+        with operator_at([namespace], tmp_path, settings) as site:
+            site.apply(quota)
+            await site.until(
+                lambda: site.get("resourcequota", "none").get("status"), bool, what="a quota"
+            )
+            site.apply(routers_secret(), applicable("refused"))
+            found = await site.until_condition(
+                "refused", "ShardsReady", "False", reason="ObjectRefused"
+            )
+            assert "exceeded quota" in found["message"]
+            await site.passes(5)
+            assert len(proxy.refused) == 1
+            site.delete("resourcequota", "none")
+            await site.until_condition("refused", "Ready", "True")

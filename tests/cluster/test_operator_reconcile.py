@@ -271,6 +271,12 @@ async def test_a_foreign_object_of_the_same_name_is_not_taken(
     site.apply(config_map("foreign-shard", "mine"), routers_secret(), fleet("foreign"))
     await site.until_condition("foreign", "ShardsReady", "False", reason="ObjectRefused")
     assert site.get("configmap", "foreign-shard")["data"] == {"devices.yaml": "mine"}
+    # Pods would take what is not theirs for their environment: there are to be none.
+    await site.passes(3)
+    assert site.find("statefulset", "foreign-shard") is None
+    await site.until(
+        lambda: site.events("foreign", "ObjectRefused"), bool, what="an Event that says so"
+    )
     site.delete("configmap", "foreign-shard")
     await site.until_condition("foreign", "Ready", "True")
 

@@ -90,6 +90,14 @@ class OperatorSite:
         found = [one for one in conditions if one["type"] == kind]
         return found[0] if found else {}
 
+    def events(self, fleet: str, reason: str) -> list[Document]:
+        """Events about a RouterFleet, with this reason."""
+        chosen = f"involvedObject.kind=RouterFleet,involvedObject.name={fleet},reason={reason}"
+        said = kubectl(
+            *("-n", self.namespace, "get", "events", "-o", "json", "--field-selector", chosen)
+        )
+        return json.loads(said)["items"]
+
     async def until_condition(
         self,
         fleet: str,
