@@ -195,3 +195,41 @@ async def test_a_record_changed_by_hand_or_unreadable_is_put_right(nats_client: 
         await played.until(all_alive, "shard-0")
         assert set(await played.records()) == {"shard-0"}
         assert (await played.records())["shard-0"].devices == tuple(sorted(DEVICES))
+
+
+@pytest.mark.parametrize("spoilt", [None, b"{"])
+async def test_what_was_said_of_a_record_that_is_no_more_acknowledges_no_later_one(
+    nats_client: Client, spoilt: bytes | None
+) -> None:
+    """The beats are gone as well: a shard that was held up may write its last one again."""
+    async with stage(nats_client, "shard-0", "shard-1") as played:
+        await played.until(lambda one: len(one.shares) == 2, "shard-0", "shard-1")
+        said = max(record.revision for record in (await played.records()).values())
+        played.alive.clear()
+        for shard in ("shard-0", "shard-1"):
+            key = f"{NORTH}.{shard}"
+            if spoilt is None:
+                await played.assignments.delete(key)
+            else:
+                await played.assignments.put(key, spoilt)
+        await asyncio.sleep(0.1)  # what was playing when it was told to stop
+        for shard in ("shard-0", "shard-1"):
+            await played.shards.delete(f"{NORTH}.{shard}")
+
+        async def fence(shard: str) -> None:
+            raise AssertionError(shard)
+
+        anew = Assigner(NORTH, played.assignments, played.shards, fence)
+        await anew.step(DEVICES, ["shard-0", "shard-1"])
+        revisions = {record.revision for record in (await played.records()).values()}
+    assert min(revisions) > said
+
+
+async def test_a_deleted_record_of_which_only_a_beat_is_left_goes_on_above_it(
+    nats_client: Client,
+) -> None:
+    async with stage(nats_client) as played:
+        beat = Beat(tenant=NORTH, shard="shard-0", incarnation="x", count=1, revision=41)
+        await played.shards.put(f"{NORTH}.shard-0", beat.model_dump_json().encode())
+        await played.assigner.step(DEVICES, ["shard-0"])
+        assert {one.revision for one in (await played.records()).values()} == {42}

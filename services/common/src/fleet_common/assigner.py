@@ -17,7 +17,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from nats.js.errors import KeyDeletedError, KeyNotFoundError
 from nats.js.kv import KeyValue
@@ -67,10 +67,15 @@ class Step:
     moved: int
 
 
-def plan_handover(tenant: TenantId, shares: Shares, before: Iterable[Assignment]) -> Handover:
-    """From the records in force to these shares, letting go before giving. Pure."""
+def plan_handover(
+    tenant: TenantId, shares: Shares, before: Iterable[Assignment], used: int = -1
+) -> Handover:
+    """From the records in force to these shares, letting go before giving. Pure.
+
+    `used`: the greatest revision that others than these records may have had.
+    """
     known = {record.shard: record for record in before}
-    revision = max((record.revision for record in known.values()), default=-1) + 1
+    revision = max(used, *(record.revision for record in known.values()), -1) + 1
     releases: list[Assignment] = []
     for shard, record in sorted(known.items()):
         target = set(shares.get(shard, ()))
@@ -81,7 +86,7 @@ def plan_handover(tenant: TenantId, shares: Shares, before: Iterable[Assignment]
     middle = known | {record.shard: record for record in releases}
     grants = [
         record
-        for record in assignment_records(tenant, shares, middle.values())
+        for record in assignment_records(tenant, shares, middle.values(), used)
         if record != middle.get(record.shard)
     ]
     removals = [shard for shard in sorted(known) if shard not in shares]
@@ -106,6 +111,8 @@ class Assigner:
         self._fence = fence
         self._liveness = liveness or Liveness()
         self._records: dict[str, Assignment] = {}
+        self._lost = -1
+        """The greatest revision that records which cannot be read any more may have had."""
         self._loaded_at: float | None = None
         self._fenced_at: dict[str, float] = {}
 
@@ -116,7 +123,7 @@ class Assigner:
         step blames no shard for it. Takes up to RELEASE_SECONDS when devices move.
         """
         try:
-            await self._load()
+            await self._load(wanted)
             await self._look(wanted)
             states = {shard: self._liveness.state(shard) for shard in wanted}
             leaving = {shard for shard in wanted if self._liveness.leaving(shard)}
@@ -126,7 +133,8 @@ class Assigner:
                 for shard, record in self._records.items()
             }
             shares = assign(devices, pods, previous) if pods else {}
-            handover = plan_handover(self._tenant, shares, self._records.values())
+            used = max(self._lost, *map(self._liveness.revision, {*wanted, *self._records}), -1)
+            handover = plan_handover(self._tenant, shares, self._records.values(), used)
             await self._fence_silent(handover)
             if not handover.empty:
                 await self._carry_out(handover, wanted)
@@ -141,17 +149,22 @@ class Assigner:
             )
         return Step(states, shares, moved)
 
-    async def _load(self) -> None:
+    async def _load(self, wanted: Sequence[str]) -> None:
         if self._loaded_at is not None and time.monotonic() - self._loaded_at < _RELOAD_SECONDS:
             return
         records: dict[str, Assignment] = {}
         for key in await keys_under(self._assignments, self._tenant):
             shard = key.removeprefix(f"{self._tenant}.")
             found = await _read(self._assignments, key, Assignment)
+            if found is None:
+                self._lost = max(self._lost, await _writes(self._assignments, key))
             # An unreadable one owns nothing that anybody knows of: it is written anew.
             records[shard] = found or Assignment(
                 tenant=self._tenant, shard=shard, revision=-1, devices=()
             )
+        for shard in set(wanted) - records.keys():
+            key = assignment_key(self._tenant, shard)
+            self._lost = max(self._lost, await _writes(self._assignments, key))
         self._records = records
         self._loaded_at = time.monotonic()
 
@@ -228,6 +241,20 @@ async def _read[RecordT: BaseModel](
     except ValidationError:
         _log.warning("record cannot be read", extra={"key": key})
         return None
+
+
+async def _writes(bucket: KeyValue, key: str) -> int:
+    """How many writes to the bucket there were until the key's last; -1 when it never had one.
+
+    No revision of a record that is gone was above it: each took a write at least. A shard
+    must not be taken to have acknowledged a record by what it said of one before.
+    """
+    entry: KeyValue.Entry | None
+    try:
+        entry = await bucket.get(key)
+    except (KeyNotFoundError, KeyDeletedError) as error:
+        entry = cast("KeyValue.Entry | None", error.entry)  # pyright: ignore[reportUnknownMemberType] - nats-py leaves it untyped: the deletion, if there was one
+    return -1 if entry is None or entry.revision is None else entry.revision
 
 
 def _moved(before: Shares, after: Shares) -> int:

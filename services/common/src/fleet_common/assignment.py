@@ -157,17 +157,18 @@ def _distinct[NameT: str](names: Iterable[NameT], what: str) -> list[NameT]:
 
 
 def assignment_records(
-    tenant: TenantId, shares: Shares, before: Iterable[Assignment]
+    tenant: TenantId, shares: Shares, before: Iterable[Assignment], used: int = -1
 ) -> list[Assignment]:
     """The records to write for all shards, in the order to write them.
 
-    What changes gets one revision above all the tenant's revisions so far; what does not
-    keeps its record. Records that only give devices away come first: a device is then for a
-    moment nobody's, which its next slot bridges, rather than two shards', which a router
-    would see as two sessions. Records of shards that are no more are to be deleted first of all.
+    What changes gets one revision above all the tenant's revisions so far (those of `before`,
+    and `used`, that of records which are no more); what does not keeps its record. Records that
+    only give devices away come first: a device is then for a moment nobody's, which its next
+    slot bridges, rather than two shards', which a router would see as two sessions. Records of
+    shards that are no more are to be deleted first of all.
     """
     known = {record.shard: record for record in before if record.tenant == tenant}
-    revision = max((record.revision for record in known.values()), default=-1) + 1
+    revision = max(used, *(record.revision for record in known.values()), -1) + 1
     records: list[Assignment] = []
     for shard, devices in sorted(shares.items()):
         record = known.get(shard)
