@@ -1,8 +1,17 @@
 """Watches and full lists in any order leave the newest state."""
 
-from fleet_operator.kinds import CONFIG_MAP, FIELD_MANAGER, SECRET, ObjectKey
+from fleet_operator.kinds import (
+    CONFIG_MAP,
+    FIELD_MANAGER,
+    ROUTER_FLEET,
+    SECRET,
+    Document,
+    ObjectKey,
+    key_of,
+)
+from fleet_operator.packing import unpacked
 from fleet_operator.store import Store, trimmed
-from support.operator_fleets import config_map, secret
+from support.operator_fleets import config_map, fleet_document, secret
 
 KEY = ObjectKey(CONFIG_MAP, "one", "a")
 
@@ -10,6 +19,13 @@ KEY = ObjectKey(CONFIG_MAP, "one", "a")
 def make() -> tuple[Store, list[None]]:
     rings: list[None] = []
     return Store(lambda: rings.append(None)), rings
+
+
+def listing(store: Store, documents: list[Document], version: int) -> int:
+    """A full list of ConfigMaps as of a version; returns how many objects it had news of."""
+    news = sum(store.put(CONFIG_MAP, one) for one in documents)
+    keys = {key_of(CONFIG_MAP, one) for one in documents}
+    return news + store.settle(CONFIG_MAP, keys, version)
 
 
 def test_an_older_version_changes_nothing() -> None:
@@ -24,7 +40,7 @@ def test_a_list_does_not_bring_back_what_was_deleted_after_it_was_read() -> None
     store, _ = make()
     store.put(CONFIG_MAP, config_map("a", {}, version=5))
     store.drop(CONFIG_MAP, config_map("a", {}, version=9))
-    store.replace(CONFIG_MAP, [config_map("a", {}, version=5)], version=7)
+    listing(store, [config_map("a", {}, version=5)], version=7)
     assert store.get(KEY) is None
 
 
@@ -32,7 +48,7 @@ def test_a_list_removes_what_is_gone_and_keeps_what_is_newer() -> None:
     store, _ = make()
     store.put(CONFIG_MAP, config_map("a", {}, version=5))
     store.put(CONFIG_MAP, config_map("b", {}, version=8))
-    assert store.replace(CONFIG_MAP, [], version=7) == 1
+    assert listing(store, [], version=7) == 1
     assert store.get(KEY) is None
     assert store.get(ObjectKey(CONFIG_MAP, "one", "b")) is not None
 
@@ -40,10 +56,10 @@ def test_a_list_removes_what_is_gone_and_keeps_what_is_newer() -> None:
 def test_a_list_without_news_wakes_nobody_but_the_first_time() -> None:
     store, rings = make()
     listed = [config_map("a", {}, version=5)]
-    store.replace(CONFIG_MAP, listed, version=6)
+    listing(store, listed, version=6)
     before = len(rings)
     assert store.complete(CONFIG_MAP)
-    assert store.replace(CONFIG_MAP, listed, version=7) == 0
+    assert listing(store, listed, version=7) == 0
     assert len(rings) == before
 
 
@@ -66,3 +82,19 @@ def test_a_secret_of_our_own_is_kept_whole() -> None:
     document = secret("alpha-shard-nats", "FLEET_NATS__USER")
     document["metadata"]["labels"] = {"app.kubernetes.io/managed-by": FIELD_MANAGER}
     assert trimmed(SECRET, document)["data"] == {"FLEET_NATS__USER": "eA=="}
+
+
+def test_lists_of_devices_are_kept_packed_and_read_the_same() -> None:
+    fleet, listed = fleet_document(devices=100), config_map("rows", {"a.yaml": "- {name: r1}"})
+    kept = trimmed(ROUTER_FLEET, fleet)
+    assert unpacked(kept["spec"]["devices"]) == fleet["spec"]["devices"]
+    assert unpacked(trimmed(CONFIG_MAP, listed)["data"]) == listed["data"]
+    assert "10.0.0.7" not in str(kept)
+
+
+def test_what_is_known_is_no_news() -> None:
+    store, _ = make()
+    store.put(CONFIG_MAP, config_map("a", {}, version=5))
+    assert store.knows(CONFIG_MAP, config_map("a", {}, version=5))
+    assert not store.knows(CONFIG_MAP, config_map("a", {}, version=6))
+    assert not store.knows(CONFIG_MAP, config_map("b", {}, version=1))

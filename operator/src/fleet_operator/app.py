@@ -14,7 +14,7 @@ from fleet_operator.assigning import Assigning
 from fleet_operator.broker_side import BrokerSide
 from fleet_operator.cleanup import Cleanup
 from fleet_operator.controller import Controller, Parts
-from fleet_operator.devices_up import DevicesUp, Polled
+from fleet_operator.devices_up import Counts, DevicesUp, Polled, polled
 from fleet_operator.fencing import fence
 from fleet_operator.fleets import Fleets
 from fleet_operator.kube import Kube
@@ -65,14 +65,21 @@ async def run(runtime: Runtime, settings: OperatorSettings, metrics: OperatorMet
 
     assigning = Assigning(broker.client, broker.js, end, metrics, wake.ring)
 
-    def polled() -> Mapping[TenantId, Polled]:
-        return {
-            one.tenant: Polled(frozenset(one.devices), seen.state.last_sequence)
-            for one in fleets.read()
-            if one.rival is None and (seen := broker.state.seen.get(one.tenant)) is not None
-        }
+    def to_count() -> Mapping[TenantId, Polled]:
+        found: dict[TenantId, Polled] = {}
+        for one in fleets.read():
+            seen = broker.state.seen.get(one.tenant)
+            if one.rival is None and seen is not None:
+                last = seen.state.last_sequence
+                step = assigning.found(one.tenant)
+                found[one.tenant] = (
+                    Polled(Counts(), one.devices, last)
+                    if step is None
+                    else polled(one.devices, step.step.shares, step.counts, last)
+                )
+        return found
 
-    up = DevicesUp(broker.client, polled)
+    up = DevicesUp(broker.client, to_count, wake.ring)
     cleanup = Cleanup(
         kube,
         store,

@@ -20,9 +20,10 @@ from fleet_common.assigner import Assigner, Step
 from fleet_common.direct import StoredMessage
 from fleet_common.errors import FleetError, TransientError
 from fleet_common.inventory import assignments_bucket
-from fleet_common.liveness import Beat, RejectedLogins
+from fleet_common.liveness import Beat, RejectedLogins, State
 from fleet_contracts.streams import ASSIGNMENTS_BUCKET, SHARDS_BUCKET
 from fleet_contracts.subjects import DeviceId, TenantId
+from fleet_operator.devices_up import Counts
 from fleet_operator.metrics import OperatorMetrics
 from fleet_operator.scaling import Load
 from fleet_operator.signs import PrefetchedBucket, read_bucket
@@ -56,6 +57,8 @@ class Found:
     loads: Mapping[str, Load] = field(default_factory=dict[str, Load])
     rejected: tuple[RejectedLogins, ...] = ()
     """By Secret, over all shards."""
+    counts: Mapping[str, Counts] = field(default_factory=dict[str, Counts])
+    """Of the living shards that have polled each of their devices."""
 
     @property
     def holding(self) -> frozenset[int]:
@@ -210,7 +213,12 @@ class Assigning:
         read = {shard: beat for shard in ask.shards if (beat := _read(beats.get(shard)))}
         loads = {shard: Load(one.cpu_ratio, one.slot_lag_seconds) for shard, one in read.items()}
         rejected = _rejected(read.values())
-        self._found[tenant] = Found(ask, step, time.monotonic(), loads, rejected)
+        counts = {
+            shard: counts
+            for shard, beat in read.items()
+            if step.states.get(shard) is State.ALIVE and (counts := _counts(beat)) is not None
+        }
+        self._found[tenant] = Found(ask, step, time.monotonic(), loads, rejected, counts)
         if before is None or (before.ask, before.step, before.rejected) != (ask, step, rejected):
             self._changed()
 
@@ -245,6 +253,15 @@ def _read(payload: bytes | None) -> Beat | None:
         return Beat.model_validate_json(payload)
     except ValidationError:
         return None
+
+
+def _counts(beat: Beat) -> Counts | None:
+    """None while the shard does not say, or has devices that it has not polled yet."""
+    if beat.devices is None or beat.devices_up is None or beat.devices_down is None:
+        return None
+    if beat.devices_up + beat.devices_down < beat.devices:
+        return None
+    return Counts(beat.devices_up, beat.devices_down)
 
 
 def _rejected(beats: Iterable[Beat]) -> tuple[RejectedLogins, ...]:

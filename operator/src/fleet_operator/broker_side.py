@@ -75,6 +75,10 @@ class BrokerState:
     settled: Asked | None = None
     """What streams and inventory are brought to."""
 
+    def findings(self) -> tuple[object, ...]:
+        """All of it; what is not found anew stays the same object."""
+        return (self.trouble, self.plans, self.refused, self.plan_error, self.seen, self.settled)
+
 
 class BrokerSide:
     """One connection. `reconcile` is called again and again; it does what is due."""

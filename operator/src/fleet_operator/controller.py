@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,7 +17,7 @@ from fleet_common.fleet_spec import RouterFleet
 from fleet_common.health import Progress
 from fleet_contracts.subjects import TenantId
 from fleet_operator.announcing import Announcer
-from fleet_operator.applying import Objects
+from fleet_operator.applying import Objects, Outcome
 from fleet_operator.assigning import Ask, Assigning
 from fleet_operator.broker_side import Asked, BrokerSide
 from fleet_operator.cleanup import Cleanup
@@ -30,11 +30,13 @@ from fleet_operator.secret_sync import SecretSync
 from fleet_operator.shards import ShardCount, Shards
 from fleet_operator.store import Store
 from fleet_operator.wake import Wake
-from fleet_operator.workloads import Wanted, workloads
+from fleet_operator.workloads import workloads
 
 _log = logging.getLogger(__name__)
 
 _TICK_SECONDS: Final = 2.0
+_WHOLE_SECONDS: Final = 10.0
+"""Without any news every fleet is looked at again after so long."""
 _TOGETHER: Final = 8
 _SETTLE_SECONDS: Final = 0.1
 """Changes come in bursts: act once on a burst."""
@@ -59,7 +61,11 @@ class Parts:
 
 
 class Controller:
-    """`run` passes at every change, and every two seconds at least."""
+    """`run` passes at every change, and every two seconds at least.
+
+    A pass in which nothing rang and the broker has nothing new ends there: all fleets stand
+    as the last one left them.
+    """
 
     def __init__(self, parts: Parts, wake: Wake, progress: Progress) -> None:
         self._parts = parts
@@ -68,29 +74,50 @@ class Controller:
         self._last: tuple[Known, ...] = ()
         self._records: tuple[tuple[object, ...], dict[str, bytes]] = ((), {})
         self._trouble: dict[str, str] = {}
-        self._made: dict[str, tuple[RouterFleet, int, int, tuple[Wanted, ...]]] = {}
         self._pods: PollerPods = parts.pods.now()
+        self._settled: tuple[Sequence[Known], Asked] | None = None
+        """What the last pass came to; None when it left something to do."""
+        self._whole_at = 0.0
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            await self._wake.wait(_TICK_SECONDS)
+            rang = await self._wake.wait(_TICK_SECONDS)
             await asyncio.sleep(_SETTLE_SECONDS)
             if not all(self._parts.store.complete(kind) for kind in WATCHED):
+                self._settled = None
                 continue
+            if rang or time.monotonic() >= self._whole_at:
+                self._settled = None
             began = time.perf_counter()
-            well = await self._pass()
+            well = await self._rests() or await self._pass()
             metrics = self._parts.metrics
             metrics.reconcile_seconds.observe(time.perf_counter() - began)
             metrics.reconciles.labels("done" if well else "failed").inc()
             self._progress.beat()
 
+    async def _rests(self) -> bool:
+        """Whether all is as the last pass left it; what is due at the broker is done."""
+        if self._settled is None:
+            return False
+        everyone, asked = self._settled
+        broker = self._parts.broker
+        before = broker.state.findings()
+        notes = await broker.reconcile(asked)
+        for tenant, line in notes:
+            self._tell(everyone, tenant, line)
+        after = broker.state.findings()
+        shards, assigning = self._parts.shards, self._parts.assigning
+        if any(shards.turns(known, assigning) for known in everyone):
+            return False
+        return not notes and all(one is other for one, other in zip(before, after, strict=True))
+
     async def _pass(self) -> bool:
         parts = self._parts
-        if (pods := parts.pods.now()) is not self._pods:
-            self._pods = pods
-            self._made.clear()
-        parts.shards.use(pods)
+        self._settled = None
+        self._whole_at = time.monotonic() + _WHOLE_SECONDS
+        self._pods = parts.pods.now()
+        parts.shards.use(self._pods)
         everyone = parts.fleets.read()
         self._forget_gone(everyone)
         mine = [known for known in everyone if known.rival is None]
@@ -103,7 +130,10 @@ class Controller:
             parts.assigning.want(self._asks(mine), {known.tenant for known in mine})
         states = await self._together(everyone, self._fleet)
         parts.reporter.count(Counter(state or "not_ready" for state in states))
-        return well and None not in states
+        well = well and None not in states
+        if well and parts.broker.state.settled is asked and "deleting" not in states:
+            self._settled = (everyone, asked)
+        return well
 
     async def _together[ResultT](
         self, fleets: Iterable[Known], work: Callable[[Known], Awaitable[ResultT]]
@@ -142,23 +172,20 @@ class Controller:
         shards = parts.shards.count(known, parts.assigning)
         if known.fleet is None:
             return shards, []
-        wanted = self._wanted(known, known.fleet, shards.replicas, shards.extra)
-        outcome = await parts.objects.bring(known.owner, wanted)
+        outcome = await self._bring(known, known.fleet, shards.replicas, shards.extra)
         for reason, message in outcome.notes:
             parts.announcer.say(known.owner, reason, message)
         await parts.secrets.look(known)
         return shards, list(outcome.refused)
 
-    def _wanted(
-        self, known: Known, fleet: RouterFleet, replicas: int, extra: int
-    ) -> tuple[Wanted, ...]:
-        """The fleet's objects, made anew only when something of them changed."""
-        made = self._made.get(known.owner.uid)
-        if made is not None and made[0] is fleet and made[1:3] == (replicas, extra):
-            return made[3]
-        wanted = workloads(known.owner, fleet, self._pods, replicas, extra)
-        self._made[known.owner.uid] = (fleet, replicas, extra, wanted)
-        return wanted
+    async def _bring(self, known: Known, fleet: RouterFleet, replicas: int, extra: int) -> Outcome:
+        """The fleet's objects; made only when something of them changed."""
+        owner, pods = known.owner, self._pods
+        return await self._parts.objects.bring(
+            owner,
+            (fleet, pods, replicas, extra),
+            lambda: workloads(owner, fleet, pods, replicas, extra),
+        )
 
     async def _delete(self, known: Known) -> None:
         if not known.holds_finalizer:
@@ -169,9 +196,7 @@ class Controller:
             replicas = parts.cleanup.replicas(known, shards.replicas)
             # Nothing is made any more: what is there is brought to rest.
             if parts.cleanup.live_replicas(known) not in {None, replicas}:
-                await parts.objects.bring(
-                    known.owner, self._wanted(known, known.fleet, replicas, 0)
-                )
+                await self._bring(known, known.fleet, replicas, 0)
         await parts.cleanup.advance(known)
 
     # --- what is asked of others -----------------------------------------------------
@@ -231,7 +256,6 @@ class Controller:
             self._parts.secrets.forget(known.uid)
             self._parts.reporter.forget(known.uid)
             self._trouble.pop(known.uid, None)
-            self._made.pop(known.uid, None)
         self._parts.cleanup.note(everyone)
 
     def _tell(self, mine: Iterable[Known], tenant: TenantId | None, line: str) -> None:

@@ -20,6 +20,7 @@ from fleet_operator.kinds import (
     ObjectKey,
     part,
 )
+from fleet_operator.packing import PackedDevices, unpacked
 from fleet_operator.resolve import (
     Resolution,
     SecretNeed,
@@ -31,12 +32,13 @@ from fleet_operator.store import Store, version_of
 from fleet_operator.workloads import Owner
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Known:
-    """One RouterFleet. `fleet`: what it asks, None while nobody can say.
+    """One RouterFleet. `fleet`: what it asks, None while nobody can say; its devices are packed.
 
-    `remembered`: devices that are kept although their source cannot be read now. `rival`: the
-    older RouterFleet that has the tenant; this one gets nothing then.
+    Made anew when anything of it changes. `remembered`: devices that are kept although their
+    source cannot be read now. `rival`: the older RouterFleet that has the tenant; this one gets
+    nothing then.
     """
 
     owner: Owner
@@ -49,6 +51,8 @@ class Known:
     rival: Owner | None = None
     devices: tuple[DeviceId, ...] = ()
     """Names of all devices that are to be assigned."""
+    suspended: int = 0
+    """How many of them are not polled."""
 
     @property
     def key(self) -> ObjectKey:
@@ -135,13 +139,19 @@ class Fleets:
                 self._read[owner.uid] = _Read(versions, known)
             return known
         data: dict[str, dict[str, str] | None] = {
-            name: None if one is None else part(one, "data") for name, one in config_maps.items()
+            name: None if one is None else unpacked(one.get("data")) or {}
+            for name, one in config_maps.items()
         }
-        resolution = resolve(document, data)
+        resolution = resolve(_unpacked(document), data)
         before = None if read is None else read.known
         known = _known(owner, document, resolution, before, rival)
         self._read[owner.uid] = _Read(versions, known)
         return known
+
+
+def _unpacked(document: Document) -> Document:
+    spec = part(document, "spec")
+    return {**document, "spec": {**spec, "devices": unpacked(spec.get("devices"))}}
 
 
 def _known(
@@ -152,13 +162,20 @@ def _known(
     rival: Owner | None,
 ) -> Known:
     fleet, remembered = _asked(document, resolution, before)
+    kept = fleet and _packed(fleet)
+    resolution = replace(
+        resolution,
+        fleet=kept if resolution.fleet is fleet else resolution.fleet and _packed(resolution.fleet),
+        origins=_sources(resolution.origins or {}),
+    )
     if fleet is None or rival is not None:
-        return Known(owner, document, resolution, fleet, 0, {}, {}, rival)
+        return Known(owner, document, resolution, kept, 0, {}, {}, rival)
+    suspended = sum(one.suspend or fleet.spec.suspend for one in fleet.spec.devices)
     return Known(
         owner=owner,
         body=document,
         resolution=resolution,
-        fleet=fleet,
+        fleet=kept,
         remembered=remembered,
         needs=secret_needs(fleet),
         records={
@@ -167,7 +184,24 @@ def _known(
         },
         rival=rival,
         devices=tuple(fleet.device_ids()),
+        suspended=suspended,
     )
+
+
+def _packed(fleet: RouterFleet) -> RouterFleet:
+    """The same, its devices packed: a sequence like the list, whose members are made when read."""
+    spec = fleet.spec.model_copy(update={"devices": PackedDevices(fleet.spec.devices)})
+    return fleet.model_copy(update={"spec": spec})
+
+
+def _sources(origins: Mapping[str, str]) -> dict[str, str]:
+    """Which list each device is in, without the place in it."""
+    known: dict[str, str] = {}
+    sources = (place.partition(", row ")[0].partition("[")[0] for place in origins.values())
+    return {
+        device: known.setdefault(source, source)
+        for device, source in zip(origins, sources, strict=True)
+    }
 
 
 def _asked(

@@ -19,7 +19,7 @@ from nats.js.kv import KeyValue
 from fleet_common.broker import created_at
 from fleet_contracts.streams import INVENTORY_BUCKET
 from fleet_operator.metrics import OperatorMetrics
-from fleet_operator.signs import kv_stream, read_bucket
+from fleet_operator.signs import bucket_entries, kv_stream
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +45,8 @@ class InventorySync:
         self._metrics = metrics
         self._there: dict[str, bytes] | None = None
         self._mark: _Mark | None = None
+        self._asked: tuple[Mapping[str, bytes], frozenset[str]] | None = None
+        """What the last look brought it to."""
 
     async def sync(self, wanted: Mapping[str, bytes], keep: Iterable[str] = ()) -> int:
         """The bucket holds `wanted`, by key, and nothing else; returns the number of writes.
@@ -53,12 +55,15 @@ class InventorySync:
         just now). Raises nats errors and TransientError; the next look reads anew then.
         """
         stream = kv_stream(INVENTORY_BUCKET)
-        mark = _mark(await self._js.stream_info(stream))
+        mark, kept = _mark(await self._js.stream_info(stream)), frozenset(keep)
+        same = self._asked is not None and self._asked[0] is wanted and self._asked[1] == kept
+        if same and mark == self._mark:
+            return 0
         if self._there is None or mark != self._mark:
-            read = await read_bucket(self._client, INVENTORY_BUCKET, timeout_seconds=10.0)
-            self._there = {key: message.payload for key, message in read.items()}
+            self._there = None
+            self._there = await self._read(wanted)
         self._mark = None
-        there, kept = self._there, set(keep)
+        there = self._there
         puts = [key for key, value in wanted.items() if there.get(key) != value]
         deletes = [key for key in there if key not in wanted and key.partition(".")[0] not in kept]
         await self._write(there, wanted, puts, deletes)
@@ -74,7 +79,20 @@ class InventorySync:
             )
         else:
             self._mark = mark
+        self._asked = (wanted, kept)
         return writes
+
+    async def _read(self, wanted: Mapping[str, bytes]) -> dict[str, bytes]:
+        """What the bucket holds. What is as wanted is not kept twice."""
+        there: dict[str, bytes] = {}
+        async for key, message in bucket_entries(
+            self._client, INVENTORY_BUCKET, timeout_seconds=10.0
+        ):
+            value = wanted.get(key)
+            there[key] = (
+                value if value is not None and value == message.payload else message.payload
+            )
+        return there
 
     async def _write(
         self,

@@ -12,14 +12,26 @@ TENANT_LABEL: Final = "routerfleet.io/tenant"
 MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
 
 
-@dataclass(frozen=True, slots=True)
+_CHUNK: Final = 25
+"""Of kinds whose objects may be a megabyte each."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ObjectKind:
-    """One namespaced kind."""
+    """One namespaced kind; each is there once, and is what it is by identity.
+
+    Only objects that have the label `labelled`, and whose field is not `unlike`'s value, are
+    asked for.
+    """
 
     group: str
     version: str
     kind: str
     plural: str
+    labelled: str | None = None
+    unlike: tuple[str, str] | None = None
+    chunk: int = 250
+    """So many to an answer: all of it is in memory at once."""
 
     @property
     def api_version(self) -> str:
@@ -27,12 +39,17 @@ class ObjectKind:
         return f"{self.group}/{self.version}" if self.group else self.version
 
 
-ROUTER_FLEET: Final = ObjectKind("routerfleet.io", "v1alpha1", "RouterFleet", "routerfleets")
-STATEFUL_SET: Final = ObjectKind("apps", "v1", "StatefulSet", "statefulsets")
-SERVICE: Final = ObjectKind("", "v1", "Service", "services")
-DISRUPTION_BUDGET: Final = ObjectKind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
-CONFIG_MAP: Final = ObjectKind("", "v1", "ConfigMap", "configmaps")
-SECRET: Final = ObjectKind("", "v1", "Secret", "secrets")
+ROUTER_FLEET: Final = ObjectKind(
+    "routerfleet.io", "v1alpha1", "RouterFleet", "routerfleets", chunk=_CHUNK
+)
+STATEFUL_SET: Final = ObjectKind("apps", "v1", "StatefulSet", "statefulsets", TENANT_LABEL)
+SERVICE: Final = ObjectKind("", "v1", "Service", "services", TENANT_LABEL)
+DISRUPTION_BUDGET: Final = ObjectKind(
+    "policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", TENANT_LABEL
+)
+# ConfigMaps and Secrets of any name may be a fleet's; Helm keeps whole releases in Secrets.
+CONFIG_MAP: Final = ObjectKind("", "v1", "ConfigMap", "configmaps", chunk=_CHUNK)
+SECRET: Final = ObjectKind("", "v1", "Secret", "secrets", unlike=("type", "helm.sh/release.v1"))
 POD: Final = ObjectKind("", "v1", "Pod", "pods")
 EVENT: Final = ObjectKind("", "v1", "Event", "events")
 

@@ -1,7 +1,7 @@
 """The API server, as far as the operator writes to it; lightkube's only importer."""
 
 import contextlib
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from lightkube.generic_resource import (
     create_namespaced_resource,  # pyright: ignore[reportUnknownVariableType] - lightkube leaves one argument untyped
     get_generic_resource,  # pyright: ignore[reportUnknownVariableType] - and this one both
 )
+from lightkube.operators import not_equal
 from lightkube.types import PatchType
 
 from fleet_common.errors import ConfigurationError, TransientError
@@ -20,7 +21,6 @@ from fleet_operator.kinds import FIELD_MANAGER, Document, ObjectKey, ObjectKind
 _NOT_FOUND: Final = 404
 _FORBIDDEN: Final = 403
 _REFUSED: Final = frozenset({400, 403, 405, 413, 422})
-_LIST_CHUNK: Final = 100
 ALL_NAMESPACES: Final = "*"
 
 
@@ -41,12 +41,11 @@ class KubeRefusedError(TransientError):
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All objects of a kind, and the resource version that they were read at.
+    """The resource version that a kind was read at.
 
     `forbidden`: namespaces that nothing was read of, and that may be so.
     """
 
-    documents: tuple[Document, ...]
     version: int
     forbidden: frozenset[str] = frozenset()
 
@@ -65,14 +64,14 @@ class Kube:
     async def list(
         self,
         kind: ObjectKind,
-        labels: Mapping[str, str | None] | None = None,
+        take: Callable[[Document], None],
         may_be_forbidden: Collection[str] = (),
     ) -> Listing:
-        """Every object of the kind in the namespaces looked after. Raises KubeError.
+        """Give `take` every object of the kind in the namespaces looked after, one by one.
 
         Of the namespaces in `may_be_forbidden` there are none when they may not be read.
+        Raises KubeError.
         """
-        documents: list[Document] = []
         forbidden: set[str] = set()
         version = 0
         for namespace in self.namespaces:
@@ -81,16 +80,18 @@ class Kube:
                     found = self._client.list(
                         self._class(kind),
                         namespace=namespace,
-                        labels=dict(labels) if labels else None,
-                        chunk_size=_LIST_CHUNK,
+                        labels={kind.labelled: None} if kind.labelled else None,
+                        fields={kind.unlike[0]: not_equal(kind.unlike[1])} if kind.unlike else None,
+                        chunk_size=kind.chunk,
                     )
-                    documents += [dict(document) async for document in found]
+                    async for document in found:
+                        take(dict(document))
                     version = max(version, int(found.resourceVersion))
             except KubeRefusedError as error:
                 if error.status != _FORBIDDEN or namespace not in may_be_forbidden:
                     raise
                 forbidden.add(namespace)
-        return Listing(tuple(documents), version, frozenset(forbidden))
+        return Listing(version, frozenset(forbidden))
 
     async def get(self, key: ObjectKey) -> Document | None:
         """The object; None when it does not exist. Raises KubeError."""

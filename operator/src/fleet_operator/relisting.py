@@ -11,14 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from fleet_common.errors import TransientError
-from fleet_operator.kinds import (
-    CONFIG_MAP,
-    ROUTER_FLEET,
-    SECRET,
-    TENANT_LABEL,
-    WATCHED,
-    ObjectKind,
-)
+from fleet_operator.kinds import ROUTER_FLEET, WATCHED, Document, ObjectKey, ObjectKind, key_of
 from fleet_operator.kube import ALL_NAMESPACES, Kube
 from fleet_operator.metrics import OperatorMetrics
 from fleet_operator.store import Store, trimmed
@@ -28,8 +21,6 @@ _log = logging.getLogger(__name__)
 _RETRY_SECONDS: Final = 2.0
 _DEAF_ROUNDS: Final = 3
 """One list may be ahead of a watch by moments; so many in a row say that nobody listens."""
-_EVERYTHING: Final = frozenset({ROUTER_FLEET, CONFIG_MAP, SECRET})
-"""Kinds of which objects without our labels matter."""
 
 
 class Relisting:
@@ -80,17 +71,14 @@ class Relisting:
         idle: frozenset[str] = frozenset()
         forbidden: frozenset[str] = frozenset()
         for kind in WATCHED:
-            labels = None if kind in _EVERYTHING else {TENANT_LABEL: None}
             try:
-                listing = await self._kube.list(kind, labels, idle)
+                news, without = await self._list(kind, idle)
             except TransientError as error:
                 complete = False
                 self._note(kind, str(error))
                 continue
             self._trouble.pop(kind, None)
-            forbidden |= listing.forbidden
-            documents = [trimmed(kind, one) for one in listing.documents]
-            news = self._store.replace(kind, documents, listing.version)
+            forbidden |= without
             found += news
             if kind is ROUTER_FLEET:
                 idle = self._idle()
@@ -100,6 +88,24 @@ class Relisting:
         self._rounds_with_news = self._rounds_with_news + 1 if found else 0
         self._note_forbidden(forbidden)
         return complete
+
+    async def _list(self, kind: ObjectKind, idle: frozenset[str]) -> tuple[int, frozenset[str]]:
+        """News, and the idle namespaces that cannot be read.
+
+        All objects of a kind are taken one by one: together they may be more than all that is kept.
+        """
+        store = self._store
+        listed: set[ObjectKey] = set()
+        news = 0
+
+        def take(document: Document) -> None:
+            nonlocal news
+            listed.add(key_of(kind, document))
+            if not store.knows(kind, document):
+                news += store.put(kind, trimmed(kind, document))
+
+        listing = await self._kube.list(kind, take, idle)
+        return news + store.settle(kind, listed, listing.version), listing.forbidden
 
     def _idle(self) -> frozenset[str]:
         """Namespaces named in the settings with no RouterFleet but such as are being deleted."""

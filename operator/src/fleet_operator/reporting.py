@@ -33,7 +33,7 @@ from fleet_operator.status import (
     stream_summary,
 )
 from fleet_operator.store import Store
-from fleet_operator.verdicts import OBJECT_REFUSED, Situation, conflict_verdicts, verdicts
+from fleet_operator.verdicts import Situation, conflict_verdicts, verdicts
 from fleet_operator.workloads import selector
 
 _FIRST_FIGURES_SECONDS: Final = 5.0
@@ -180,17 +180,15 @@ class Reporter:
         if known.fleet is None:
             return None
         before = read_status(known.body.get("status")).devices
-        devices = known.fleet.spec.devices
-        suspended = sum(one.suspend or known.fleet.spec.suspend for one in devices)
         up = None if before is None else before.up
         down = None if before is None else before.down
         if figures and (counts := self._up.counts(known.tenant)) is not None:
             up, down = counts
         return DevicesStatus(
-            total=len(devices),
+            total=len(known.fleet.spec.devices),
             up=up,
             down=down,
-            suspended=suspended,
+            suspended=known.suspended,
             invalid=known.resolution.invalid,
         )
 
@@ -225,8 +223,6 @@ class Reporter:
 
 
 def _is_bad(verdict: Verdict) -> bool:
-    if verdict.type is ConditionType.SHARDS_READY and verdict.reason == OBJECT_REFUSED:
-        return True
     return _was_bad(verdict.type, verdict.status.value)
 
 

@@ -70,6 +70,12 @@ class Shards:
             extra=self._extra(known),
         )
 
+    def turns(self, known: Known, assigning: Assigning) -> bool:
+        """Takes the loads of the last step into account; whether they change the count."""
+        before = self._extra(known)
+        self._observe(known, assigning.found(known.tenant))
+        return self._extra(known) != before
+
     def forget(self, uid: str) -> None:
         """The fleet has gone."""
         self._saturation.pop(uid, None)

@@ -1,6 +1,6 @@
 """All shards' signs of life in one read, handed to assigners that ask for them one by one."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Final
 
 from nats.aio.client import Client
@@ -22,14 +22,20 @@ async def read_bucket(
     client: Client, bucket: str, *, timeout_seconds: float = 2.0
 ) -> dict[str, StoredMessage]:
     """Every key of a bucket with its newest value. Raises TransientError."""
+    entries = bucket_entries(client, bucket, timeout_seconds=timeout_seconds)
+    return {key: message async for key, message in entries}
+
+
+async def bucket_entries(
+    client: Client, bucket: str, *, timeout_seconds: float
+) -> AsyncGenerator[tuple[str, StoredMessage]]:
+    """The same, one by one. Raises TransientError."""
     prefix = f"{_PREFIX}{bucket}."
-    found: dict[str, StoredMessage] = {}
     async for message in last_messages(
         client, kv_stream(bucket), f"{prefix}>", timeout_seconds=timeout_seconds
     ):
         if message.headers.get(KV_OP) not in {KV_DEL, KV_PURGE}:
-            found[message.subject.removeprefix(prefix)] = message
-    return found
+            yield message.subject.removeprefix(prefix), message
 
 
 class PrefetchedBucket(KeyValue):

@@ -5,12 +5,23 @@ that rise (Kubernetes 1.35 says so officially; every API server before it does t
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Final
 
 import orjson
 
-from fleet_operator.kinds import SECRET, Document, ObjectKey, ObjectKind, is_ours, key_of
+from fleet_operator.kinds import (
+    CONFIG_MAP,
+    ROUTER_FLEET,
+    SECRET,
+    Document,
+    ObjectKey,
+    ObjectKind,
+    is_ours,
+    key_of,
+    part,
+)
+from fleet_operator.packing import Packed
 
 _MOST_TOMBSTONES: Final = 10_000
 _LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
@@ -22,7 +33,11 @@ def version_of(document: Document) -> int:
 
 
 def trimmed(kind: ObjectKind, document: Document) -> Document:
-    """What is kept of an object: no bookkeeping; of a foreign Secret which keys have a value."""
+    """What is kept of an object: no bookkeeping; of a foreign Secret which keys have a value.
+
+    Lists of devices are packed, and so is all that other ConfigMaps hold: any may be named by
+    a fleet one day.
+    """
     metadata = {
         name: value for name, value in document["metadata"].items() if name != "managedFields"
     }
@@ -31,9 +46,15 @@ def trimmed(kind: ObjectKind, document: Document) -> Document:
         metadata["annotations"] = {
             name: value for name, value in annotations.items() if name != _LAST_APPLIED
         }
-    if kind is SECRET and not is_ours(document):
+    if kind in {SECRET, CONFIG_MAP} and not is_ours(document):
         data: dict[str, str] = document.get("data") or {}
-        return {"metadata": _identity(metadata), "keys": [one for one in data if data[one]]}
+        kept = {"metadata": _identity(metadata)}
+        if kind is SECRET:
+            return {**kept, "keys": [one for one in data if data[one]]}
+        return {**kept, "data": Packed(data)}
+    if kind is ROUTER_FLEET and part(document, "spec").get("devices"):
+        spec = document["spec"]
+        document = {**document, "spec": {**spec, "devices": Packed(spec["devices"])}}
     return {**document, "metadata": metadata}
 
 
@@ -101,13 +122,14 @@ class Store:
             del self._objects[key]
             self._changed()
 
-    def replace(self, kind: ObjectKind, documents: Iterable[Document], version: int) -> int:
-        """A full list as of `version`; returns how many objects it had news of."""
+    def knows(self, kind: ObjectKind, document: Document) -> bool:
+        """Whether it is no news: this version of it, or a later one, is there."""
+        known = self._objects.get(key_of(kind, document))
+        return known is not None and version_of(document) <= version_of(known)
+
+    def settle(self, kind: ObjectKind, listed: Collection[ObjectKey], version: int) -> int:
+        """All objects that there are as of `version` were put; returns how many are no more."""
         news = 0
-        listed: set[ObjectKey] = set()
-        for document in documents:
-            listed.add(key_of(kind, document))
-            news += self.put(kind, document)
         for key, known in list(self._objects.items()):
             if key.kind is kind and key not in listed and version_of(known) <= version:
                 del self._objects[key]

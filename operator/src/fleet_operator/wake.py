@@ -14,9 +14,11 @@ class Wake:
         """Wake the waiter; from the same loop."""
         self._event.set()
 
-    async def wait(self, seconds: float) -> None:
-        """Until it rings, or so long."""
+    async def wait(self, seconds: float) -> bool:
+        """Until it rings, or so long; whether it rang."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._event.wait()
+        rang = self._event.is_set()
         self._event.clear()
+        return rang

@@ -14,15 +14,7 @@ from typing import Any, Final, cast
 import kopf
 
 from fleet_common.runtime import unless_stopped
-from fleet_operator.kinds import (
-    CONFIG_MAP,
-    ROUTER_FLEET,
-    SECRET,
-    TENANT_LABEL,
-    WATCHED,
-    Document,
-    ObjectKind,
-)
+from fleet_operator.kinds import WATCHED, Document, ObjectKind
 from fleet_operator.metrics import OperatorMetrics
 from fleet_operator.store import Store, trimmed
 
@@ -70,7 +62,7 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings.watching.client_timeout = _CLIENT_SECONDS
     settings.watching.connect_timeout = 10
     settings.watching.inactivity_timeout = _INACTIVITY_SECONDS
-    settings.watching.chunk_size = 100
+    settings.watching.chunk_size = min(kind.chunk for kind in WATCHED)
     settings.networking.request_timeout = 30
     settings.networking.connect_timeout = 10
     settings.queueing.worker_limit = _MOST_WORKERS
@@ -79,6 +71,12 @@ def kopf_settings() -> kopf.OperatorSettings:
     # The CRD is there before: the operator waits for it. So neither CRDs nor namespaces
     # need to be watched, and no right to it is needed.
     settings.scanning.disabled = True
+    for kind in WATCHED:
+        selector = (kind.group, kind.version, kind.plural)
+        if kind.labelled is not None:
+            settings.watching.label_selectors[selector] = kind.labelled
+        if kind.unlike is not None:
+            settings.watching.field_selectors[selector] = "!=".join(kind.unlike)
     return settings
 
 
@@ -102,17 +100,8 @@ def _on_event(registry: kopf.OperatorRegistry, kind: ObjectKind, tell: Tell) -> 
         document = trimmed(kind, dict(event["object"]))
         tell(kind, event["type"], document)
 
-    # Of services, StatefulSets and budgets only those of fleets matter; Secrets and
-    # ConfigMaps of any name may be a fleet's.
-    everything = kind in {ROUTER_FLEET, SECRET, CONFIG_MAP}
-    labels = None if everything else {TENANT_LABEL: kopf.PRESENT}
     kopf.on.event(
-        kind.group,
-        kind.version,
-        kind.plural,
-        id=f"tell-{kind.plural}",
-        labels=labels,
-        registry=registry,
+        kind.group, kind.version, kind.plural, id=f"tell-{kind.plural}", registry=registry
     )(told)
 
 
