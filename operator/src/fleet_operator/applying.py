@@ -1,18 +1,42 @@
 """A fleet's objects in the cluster as they should be; nothing is sent when they are."""
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from fleet_operator.drift import covers, owner_uid, projected
-from fleet_operator.kinds import Document, ObjectKey, annotation, is_ours, part
+from fleet_operator.kinds import (
+    CONFIG_MAP,
+    SECRET,
+    STATEFUL_SET,
+    Document,
+    ObjectKey,
+    annotation,
+    is_ours,
+    part,
+)
 from fleet_operator.kube import Kube, KubeRefusedError
 from fleet_operator.metrics import OperatorMetrics
 from fleet_operator.store import Store, digest, version_of
 from fleet_operator.workloads import HASH_ANNOTATION, Owner, Wanted, keys_of
 
 _log = logging.getLogger(__name__)
+
+_ASKED_AGAIN_SECONDS: Final = 15.0
+"""What the API server refused is asked again as soon as it is another, or after so long."""
+_ENVIRONMENT: Final = frozenset({CONFIG_MAP, SECRET})
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """What was refused, at which version of the live object, until when, and why."""
+
+    asked: tuple[str, int]
+    until: float
+    message: str
+    status: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +65,7 @@ class Objects:
         """By object: what was applied last, and what the API server made of it; digests."""
         self._settled: dict[str, tuple[object, ...]] = {}
         """By fleet: what was looked at last and found right."""
+        self._refused: dict[ObjectKey, _Refusal] = {}
 
     async def bring(
         self, owner: Owner, made_from: tuple[object, ...], make: Callable[[], Sequence[Wanted]]
@@ -56,11 +81,16 @@ class Objects:
         wanted = make()
         notes: list[tuple[str, str]] = []
         refused: list[str] = []
+        foreign_environment = False
         for one in wanted:
+            # Its pods would start with variables that are somebody else's, or with none.
+            if foreign_environment and self._is_new_stateful_set(one.key):
+                continue
             try:
                 note = await self._bring(owner, one)
             except KubeRefusedError as error:
                 refused.append(str(error))
+                foreign_environment |= one.key.kind in _ENVIRONMENT
                 continue
             if note is not None:
                 notes.append(note)
@@ -80,6 +110,7 @@ class Objects:
         self._settled.pop(owner.uid, None)
         for key in keys_of(owner):
             self._accepted.pop(key, None)
+            self._refused.pop(key, None)
 
     def _signature(self, owner: Owner, made_from: tuple[object, ...]) -> tuple[object, ...]:
         versions = [
@@ -98,7 +129,7 @@ class Objects:
                 409,
             )
         reason, words = _why(live, one)
-        after = self._store.take(one.key.kind, await self._kube.apply(one.key, one.document))
+        after = self._store.take(one.key.kind, await self._apply(one, live))
         self._accepted[one.key] = (one.hash, _seen(after, one.document))
         unchanged = live is not None and version_of(after) == version_of(live)
         if unchanged:
@@ -106,6 +137,24 @@ class Objects:
         self._metrics.writes.labels(one.key.kind.kind, reason.lower()).inc()
         _log.info("object applied", extra={"object": str(one.key), "reason": reason})
         return reason, f"{one.key.kind.kind} {one.key.name} {words}"
+
+    def _is_new_stateful_set(self, key: ObjectKey) -> bool:
+        return key.kind is STATEFUL_SET and self._store.get(key) is None
+
+    async def _apply(self, one: Wanted, live: Document | None) -> Document:
+        """Ask the API server, unless it refused the same a moment ago."""
+        asked = (one.hash, 0 if live is None else version_of(live))
+        before = self._refused.get(one.key)
+        if before is not None and before.asked == asked and time.monotonic() < before.until:
+            raise KubeRefusedError(before.message, before.status)
+        try:
+            after = await self._kube.apply(one.key, one.document)
+        except KubeRefusedError as error:
+            until = time.monotonic() + _ASKED_AGAIN_SECONDS
+            self._refused[one.key] = _Refusal(asked, until, str(error), error.status)
+            raise
+        self._refused.pop(one.key, None)
+        return after
 
     def _stands(self, live: Document, one: Wanted) -> bool:
         if annotation(live, HASH_ANNOTATION) != one.hash:

@@ -33,7 +33,7 @@ from fleet_operator.status import (
     stream_summary,
 )
 from fleet_operator.store import Store
-from fleet_operator.verdicts import Situation, conflict_verdicts, verdicts
+from fleet_operator.verdicts import OBJECT_REFUSED, Situation, conflict_verdicts, verdicts
 from fleet_operator.workloads import selector
 
 _FIRST_FIGURES_SECONDS: Final = 5.0
@@ -223,6 +223,8 @@ class Reporter:
 
 
 def _is_bad(verdict: Verdict) -> bool:
+    if verdict.type is ConditionType.SHARDS_READY and verdict.reason == OBJECT_REFUSED:
+        return True
     return _was_bad(verdict.type, verdict.status.value)
 
 

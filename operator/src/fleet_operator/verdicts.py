@@ -20,6 +20,7 @@ from fleet_operator.workloads import Owner
 _TRUE: Final = ConditionStatus.TRUE
 _FALSE: Final = ConditionStatus.FALSE
 _UNKNOWN: Final = ConditionStatus.UNKNOWN
+OBJECT_REFUSED: Final = "ObjectRefused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ def _window(plan: StreamPlan | None) -> Verdict:
 def _shards(one: Situation) -> Verdict:
     kind = ConditionType.SHARDS_READY
     if one.refused:
-        return Verdict(kind, _FALSE, "ObjectRefused", "; ".join(one.refused[:3]))
+        return Verdict(kind, _FALSE, OBJECT_REFUSED, "; ".join(one.refused[:3]))
     text = f"{one.shards_ready} of {one.shards_wanted} shards poll"
     if one.shards_ready < one.shards_wanted:
         return Verdict(kind, _FALSE, "ShardsNotReady", text)
