@@ -37,6 +37,8 @@ class Link:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
     _flowing: asyncio.Event = field(default_factory=asyncio.Event)
     _tear: bytes | None = None
+    _lose: bytes | None = None
+    lost: int = 0
 
     @property
     def connections(self) -> int:
@@ -52,6 +54,10 @@ class Link:
     def tear(self, words: bytes = b"") -> None:
         """The next chunk (with these words in it) arrives by half; then all are reset."""
         self._tear = words
+
+    def lose(self, words: bytes) -> None:
+        """The next command of the NATS protocol that begins with these words never arrives."""
+        self._lose = words
 
     def hold(self) -> None:
         """Let nothing pass; connections stay open and new ones are accepted."""
@@ -114,7 +120,23 @@ class Link:
                     await writer.drain()
                     self.cut()
                     return
+                if self._lose is not None and self._lose in data:
+                    data = _without_command(data, self._lose)
+                    self._lose = None
+                    self.lost += 1
                 writer.write(data)
                 await writer.drain()
             if writer.can_write_eof():
                 writer.write_eof()
+
+
+def _without_command(data: bytes, words: bytes) -> bytes:
+    """Without a PUB and its payload; all of it must be there.
+
+    `PUB <subject> [reply-to] <#bytes>\\r\\n[payload]\\r\\n`:
+    https://docs.nats.io/reference/reference-protocols/nats-protocol
+    """
+    begin = data.index(words)
+    line_end = data.index(b"\r\n", begin) + 2
+    size = int(data[begin:line_end].split()[-1])
+    return data[:begin] + data[line_end + size + 2 :]

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,6 +121,18 @@ async def test_a_replay_whose_request_is_lost_with_its_connection_is_asked_for_a
         async with sse(gateway.url, last_event_id=position) as client:
             assert [frame.sequence for frame in await client.events(len(missed), 30)] == missed
         assert site.link.cuts == cuts + 1
+
+
+async def test_a_replay_whose_request_is_lost_alone_is_soon_asked_for_again(site: Site) -> None:
+    async with site.gateway(RING_ENTRIES="5") as gateway:
+        position, missed = await past_the_ring(site, gateway)
+        site.link.lose(b"PUB $JS.API.DIRECT.GET")
+        begin = time.monotonic()
+        async with sse(gateway.url, last_event_id=position) as client:
+            assert [frame.sequence for frame in await client.events(len(missed), 30)] == missed
+        # As long as a reading may take that is only slow.
+        assert time.monotonic() - begin < 5
+        assert (site.link.lost, site.link.cuts) == (1, 0)
 
 
 async def test_a_client_whose_stream_stays_unreadable_is_sent_away_with_its_position(

@@ -1,12 +1,12 @@
-"""The newest message of each subject of a stream, by direct get: no consumer is needed.
+"""Messages of a stream by direct get: no consumer is needed.
 
-Protocol: NATS ADR-31 (`multi_last`, server 2.11 and later). The server answers at most
-1,024 subjects at a time, so subjects are listed first and read in chunks.
+Protocol: NATS ADR-31 (`batch` and `multi_last`, server 2.11 and later). Of `multi_last` the
+server answers at most 1,024 subjects at a time, so subjects are listed first and read in chunks.
 """
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -19,8 +19,8 @@ from fleet_common.jetstream_api import ask
 
 _CHUNK: Final = 256
 _STATUS: Final = "Status"
-_END_OF_BATCH: Final = "204"
-_NOTHING_FOUND: Final = "404"
+_END_OF_BATCH: Final = frozenset({"204", "404"})
+"""404: nothing is there that was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,53 +40,73 @@ async def last_messages(
     *,
     timeout_seconds: float = 5.0,
     limit: int | None = None,
-) -> AsyncIterator[StoredMessage]:
+) -> AsyncGenerator[StoredMessage]:
     """The newest message of every subject under the filter, each subject once, in chunks.
 
     `limit`: of so many of the subjects, whichever. `timeout_seconds` bounds each request.
     Raises TransientError when the broker or the stream does not answer; what was given before
     stays valid.
     """
-    try:
-        subjects = await _subjects(client, stream, subject_filter, timeout_seconds)
-        subjects = subjects[:limit]
-        for start in range(0, len(subjects), _CHUNK):
-            chunk = subjects[start : start + _CHUNK]
-            for message in await _read_last(client, stream, chunk, timeout_seconds):
-                yield message
-    except (NatsError, TimeoutError, OSError) as error:
-        raise TransientError(
-            f"stream {stream}: newest messages not read: {type(error).__name__}: {error}"
-        ) from error
+    subjects = (await _subjects(client, stream, subject_filter, timeout_seconds))[:limit]
+    async for message in last_of_subjects(
+        client, stream, subjects, timeout_seconds=timeout_seconds
+    ):
+        yield message
 
 
 async def last_of_subjects(
     client: Client, stream: str, subjects: Sequence[str], *, timeout_seconds: float = 5.0
-) -> AsyncIterator[StoredMessage]:
+) -> AsyncGenerator[StoredMessage]:
     """The newest message of each of these subjects that has one; otherwise as `last_messages`."""
-    try:
-        for start in range(0, len(subjects), _CHUNK):
-            chunk = list(subjects[start : start + _CHUNK])
-            for message in await _read_last(client, stream, chunk, timeout_seconds):
-                yield message
-    except (NatsError, TimeoutError, OSError) as error:
-        raise TransientError(
-            f"stream {stream}: newest messages not read: {type(error).__name__}: {error}"
-        ) from error
+    for start in range(0, len(subjects), _CHUNK):
+        request = {"multi_last": list(subjects[start : start + _CHUNK])}
+        for message in await direct_get(client, stream, request, timeout_seconds):
+            yield message
 
 
 async def last_message(
     client: Client, stream: str, subject: str, *, timeout_seconds: float = 5.0
 ) -> StoredMessage | None:
     """The newest message of one subject; None when the stream holds none."""
+    found = await direct_get(client, stream, {"multi_last": [subject]}, timeout_seconds)
+    return found[0] if found else None
+
+
+async def direct_get(
+    client: Client, stream: str, request: Mapping[str, object], timeout_seconds: float
+) -> list[StoredMessage]:
+    """All that one request is answered with, in the server's order; empty when there is nothing.
+
+    Raises TransientError when the answers do not end within the time, or with an error. When
+    the connection is made anew meanwhile, some of them may be missing.
+    """
+    inbox = client.new_inbox()
+    answers: list[Msg] = []
+    ended = asyncio.Event()
+
+    async def take(message: Msg) -> None:
+        answers.append(message)
+        # The end marker comes last, on the same connection.
+        if message.headers is not None and _STATUS in message.headers:
+            ended.set()
+
     try:
-        found = await _read_last(client, stream, [subject], timeout_seconds)
+        subscription = await client.subscribe(inbox, cb=take)  # pyright: ignore[reportUnknownMemberType] - nats-py types its callback loosely
+        try:
+            body = json.dumps(request).encode()
+            await client.publish(f"$JS.API.DIRECT.GET.{stream}", body, reply=inbox)
+            async with asyncio.timeout(timeout_seconds):
+                await ended.wait()
+        finally:
+            await subscription.unsubscribe()
     except (NatsError, TimeoutError, OSError) as error:
         raise TransientError(
-            f"stream {stream}: newest message of {subject} not read: "
-            f"{type(error).__name__}: {error}"
+            f"stream {stream}: messages not read: {type(error).__name__}: {error}"
         ) from error
-    return found[0] if found else None
+    status = (answers.pop().headers or {})[_STATUS]
+    if status not in _END_OF_BATCH:
+        raise TransientError(f"stream {stream}: direct get answered {status}")
+    return [_stored(stream, answer) for answer in answers]
 
 
 async def _subjects(
@@ -104,33 +124,13 @@ async def _subjects(
             return found
 
 
-async def _read_last(
-    client: Client, stream: str, subjects: list[str], timeout_seconds: float
-) -> list[StoredMessage]:
-    inbox = client.new_inbox()
-    subscription = await client.subscribe(inbox)  # pyright: ignore[reportUnknownMemberType] - nats-py types its callback loosely
-    messages: list[StoredMessage] = []
-    try:
-        request = json.dumps({"multi_last": subjects}).encode()
-        await client.publish(f"$JS.API.DIRECT.GET.{stream}", request, reply=inbox)
-        async with asyncio.timeout(timeout_seconds):
-            while True:
-                reply = await subscription.next_msg(timeout=timeout_seconds)
-                status = (reply.headers or {}).get(_STATUS)
-                if status in {_END_OF_BATCH, _NOTHING_FOUND}:
-                    return messages
-                if status is not None:
-                    raise TransientError(f"stream {stream}: direct get answered {status}")
-                messages.append(_stored(reply))
-    finally:
-        await subscription.unsubscribe()
-
-
-def _stored(reply: Msg) -> StoredMessage:
-    headers = reply.headers or {}
+def _stored(stream: str, answer: Msg) -> StoredMessage:
+    headers = answer.headers
+    if headers is None:
+        raise TransientError(f"stream {stream}: a message without its headers")
     return StoredMessage(
         subject=headers["Nats-Subject"],
         sequence=int(headers["Nats-Sequence"]),
-        payload=reply.data,
+        payload=answer.data,
         headers=headers,
     )

@@ -1,24 +1,23 @@
 """Reading back from a stream for one client, past what the ring still holds.
 
-Batched direct get (NATS ADR-31; nats-server 2.11 and newer) needs no consumer: each request
-is answered with up to `batch` messages and an end marker.
+Batched direct get needs no consumer.
 """
 
 import asyncio
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from nats.aio.client import Client as NatsClient
-from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import StreamInfo
 from nats.js.errors import NotFoundError
 
 from fleet_common.broker import created_at
+from fleet_common.direct import StoredMessage, direct_get
+from fleet_common.errors import TransientError
 from fleet_contracts.codec import RejectedEventError
 from fleet_contracts.subjects import TenantId, stream_name, tenant_subjects
 from fleet_gateway.entries import Entry, RawMessage, render_entry
@@ -29,8 +28,7 @@ UNAVAILABLE: Final = "unavailable"
 
 _BATCH: Final = 500
 _BATCH_BYTES: Final = 4 * 1024 * 1024
-_DEADLINE_SECONDS: Final = 5.0
-_END_OF_BATCH: Final = "204"
+_DEADLINES_SECONDS: Final = (1.0, 4.0)
 _CONCURRENT: Final = 4
 
 
@@ -76,18 +74,20 @@ class Replayer:
         Raises ReplayFailedError: `discarded` when messages after `after` are gone, `recreated`
         when the stream is another one, `unavailable` when it cannot be read now.
         """
+        request = {
+            "seq": after + 1,
+            "batch": min(_BATCH, through - after),
+            "max_bytes": _BATCH_BYTES,
+            "next_by_subj": tenant_subjects(tenant),
+        }
         async with self._turns:
-            connection = self._connection()
+            messages = await self._ask(stream_name(tenant), request)
             try:
-                messages = await self._direct_get(tenant, after + 1, min(_BATCH, through - after))
                 # Asked after the reading: a stream made anew in between would show.
                 await self._info(tenant, epoch)
             except (NatsError, TimeoutError, OSError) as error:
                 raise ReplayFailedError(UNAVAILABLE) from error
-            # Answers that were on their way when the connection was lost leave a hole, too.
-            if self._connection() != connection:
-                raise ReplayFailedError(UNAVAILABLE)
-        return _checked(messages, epoch, after)
+        return _checked([_raw(message) for message in messages], epoch, after)
 
     async def reaches(self, tenant: TenantId, epoch: str, seq: int) -> bool:
         """Whether the stream ever held `seq`; raises ReplayFailedError as `read` does."""
@@ -97,6 +97,21 @@ class Replayer:
         except (NatsError, TimeoutError, OSError) as error:
             raise ReplayFailedError(UNAVAILABLE) from error
         return seq <= info.state.last_seq
+
+    async def _ask(self, stream: str, request: Mapping[str, object]) -> list[StoredMessage]:
+        """Asks twice: what is lost on its way is missed after the shorter time."""
+        reason: TransientError | None = None
+        for deadline_seconds in _DEADLINES_SECONDS:
+            connection = self._connection()
+            try:
+                messages = await direct_get(self._client, stream, request, deadline_seconds)
+            except TransientError as error:
+                reason = error
+                continue
+            # Answers that were on their way when the connection was lost leave a hole.
+            if self._connection() == connection:
+                return messages
+        raise ReplayFailedError(UNAVAILABLE) from reason
 
     def _connection(self) -> int:
         """Which of its connections the client has now; without one nothing can be read."""
@@ -113,54 +128,10 @@ class Replayer:
             raise ReplayFailedError("recreated")
         return info
 
-    async def _direct_get(self, tenant: TenantId, seq: int, count: int) -> list[RawMessage]:
-        """One request's answers. The end marker comes last, on the same connection."""
-        inbox = self._client.new_inbox()
-        answers: list[Msg] = []
-        ended = asyncio.Event()
 
-        async def on_message(message: Msg) -> None:
-            if message.headers is not None and "Status" in message.headers:
-                answers.append(message)
-                ended.set()
-            else:
-                answers.append(message)
-
-        subscription = await self._client.subscribe(inbox, cb=on_message)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
-        try:
-            request = {
-                "seq": seq,
-                "batch": count,
-                "max_bytes": _BATCH_BYTES,
-                "next_by_subj": tenant_subjects(tenant),
-            }
-            await self._client.publish(
-                f"$JS.API.DIRECT.GET.{stream_name(tenant)}",
-                json.dumps(request).encode(),
-                reply=inbox,
-            )
-            async with asyncio.timeout(_DEADLINE_SECONDS):
-                await ended.wait()
-        finally:
-            await subscription.unsubscribe()
-        last = answers.pop()
-        status = (last.headers or {}).get("Status", "")
-        if status not in {_END_OF_BATCH, "404"}:  # 404: nothing at or after `seq`
-            raise ReplayFailedError(UNAVAILABLE)
-        return [_raw(message) for message in answers]
-
-
-def _raw(message: Msg) -> RawMessage:
-    headers = message.headers
-    if headers is None:
-        raise ReplayFailedError(UNAVAILABLE)
-    published = datetime.fromisoformat(headers["Nats-Time-Stamp"]).astimezone(UTC)
-    return RawMessage(
-        subject=headers["Nats-Subject"],
-        payload=message.data,
-        seq=int(headers["Nats-Sequence"]),
-        published_unix=published.timestamp(),
-    )
+def _raw(message: StoredMessage) -> RawMessage:
+    published = datetime.fromisoformat(message.headers["Nats-Time-Stamp"]).astimezone(UTC)
+    return RawMessage(message.subject, message.payload, message.sequence, published.timestamp())
 
 
 def _checked(messages: Sequence[RawMessage], epoch: str, after: int) -> Batch:
