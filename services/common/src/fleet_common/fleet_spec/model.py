@@ -5,6 +5,7 @@ stand beside the models twice: as validators here, as CEL for the API server. Th
 under operator/samples are checked against both.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
@@ -32,7 +33,11 @@ _STORAGE_STAYS: Final = (
     "Delete and apply it again, or apply it under another name"
 )
 _WINDOW_BELOW_INTERVAL: Final = "events.replayWindow must not be below cadence.interval"
-_NAME: Final = f"the name becomes the tenant id: at most {MAX_NAME_LENGTH} of a-z, 0-9 and '-'"
+_NAME: Final = (
+    f"the name becomes the tenant id: at most {MAX_NAME_LENGTH} of a-z, 0-9 and '-', a letter first"
+)
+_LETTER_FIRST: Final = re.compile("[a-z]")
+"""Services are named after the fleet, and a Service's name begins with a letter."""
 
 
 class CadenceSpec(SpecModel):
@@ -180,7 +185,7 @@ class RouterFleetSpec(SpecModel):
     database: DatabaseSpec = DatabaseSpec()
     """What the database keeps of this fleet."""
     suspend: bool = False
-    """Stop polling the whole fleet; its stream and its pollers stay."""
+    """Stop polling the whole fleet: its pollers end, its stream stays."""
     deletion_policy: DeletionPolicy = DeletionPolicy.RETAIN
     """What becomes of the stream when the RouterFleet is deleted. Retain: it stays, and the same
     name takes it up again. Delete: it goes too. Rows in the database always stay."""
@@ -221,8 +226,8 @@ class Metadata(BaseModel):
 
     @field_validator("name")
     @classmethod
-    def _name_is_short(cls, value: str) -> str:
-        if len(value) > MAX_NAME_LENGTH:
+    def _name_makes_names(cls, value: str) -> str:
+        if len(value) > MAX_NAME_LENGTH or not _LETTER_FIRST.match(value):
             raise ValueError(_NAME)
         return value
 
@@ -234,7 +239,7 @@ class RouterFleet(SpecModel):
         json_schema_extra=rules(
             Rule(
                 f"size(self.metadata.name) <= {MAX_NAME_LENGTH} && "
-                "!self.metadata.name.contains('.')",
+                "self.metadata.name.matches('^[a-z][a-z0-9-]*$')",
                 _NAME,
             )
         )
