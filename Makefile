@@ -36,8 +36,9 @@ POSTGRES_IMAGE ?= postgres:15
 images: setup ## Build all images and load them into a cluster (IMAGE_BUILD, IMAGE_LOAD, PYTHON_IMAGE)
 	@$(BIN)/python tools/images.py --build="$(IMAGE_BUILD)" --load="$(IMAGE_LOAD)" --python-image="$(PYTHON_IMAGE)" $(ARGS)
 
+E2E ?= tests/e2e
 e2e: setup ## The whole system on the cluster of KUBECONFIG: images, helm install, failures, figures
-	@$(BIN)/python -m pytest -xvs -p no:cacheprovider -o timeout=240 -o timeout_func_only=true --session-timeout=1500 tests/e2e \
+	@$(BIN)/python -m pytest -xvs -p no:cacheprovider -o timeout=240 -o timeout_func_only=true --session-timeout=1500 $(E2E) \
 	  --image-build="$(IMAGE_BUILD)" --image-load="$(IMAGE_LOAD)" --python-image="$(PYTHON_IMAGE)" \
 	  --nats-image="$(NATS_IMAGE)" --postgres-image="$(POSTGRES_IMAGE)" $(ARGS)
 

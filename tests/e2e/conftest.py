@@ -89,6 +89,9 @@ def site(request: pytest.FixtureRequest) -> Generator[Site]:
     if not options.reuse:
         _remove(options)
         _make(site)
+    elif options.rebuild:
+        build_and_load(options)
+        site.install()
     site.read_manifests()
     yield site
     sys.stderr.write(json.dumps({"figures": site.figures}, indent=1) + "\n")

@@ -25,6 +25,7 @@ class Options:
     prefix: str
     keep: bool
     reuse: bool
+    rebuild: bool
 
     @property
     def system(self) -> str:
@@ -72,6 +73,11 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--e2e-reuse", action="store_true", help="go on with the site an earlier run left"
     )
+    group.addoption(
+        "--e2e-rebuild",
+        action="store_true",
+        help="with --e2e-reuse: build and load the images, upgrade the release first",
+    )
 
 
 def read_options(config: pytest.Config) -> Options:
@@ -91,4 +97,5 @@ def read_options(config: pytest.Config) -> Options:
         prefix=text("--e2e-prefix"),
         keep=bool(config.getoption("--e2e-keep")),
         reuse=bool(config.getoption("--e2e-reuse")),
+        rebuild=bool(config.getoption("--e2e-rebuild")),
     )

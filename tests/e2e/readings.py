@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 from nats.js import JetStreamContext
+from nats.js.api import ConsumerConfig, DeliverPolicy
 from nats.js.errors import NoKeysError, NotFoundError
 
 from e2e.commands import wait_until
@@ -18,6 +19,8 @@ from fleet_cli.broker_access import connect_once
 from fleet_cli.database import DeviceState, Position, read_model
 from fleet_common.broker import close, jetstream
 from fleet_common.errors import TransientError
+from fleet_contracts.codec import decode
+from fleet_contracts.gen.fleet.v1.events_pb2 import REACHABILITY_UP
 from fleet_contracts.subjects import TenantId, stream_name
 
 _BROKER_SECONDS = 10.0
@@ -186,3 +189,29 @@ def live_devices(port: int, token: str, wanted: int, *, seconds: float) -> set[t
             if len(seen) >= wanted or time.monotonic() > deadline:
                 break
     return seen
+
+
+def failed_polls(broker: Broker, tenant: str, first_sequence: int) -> list[str]:
+    """Devices of the tenant with a failed poll since a sequence of its stream, one each poll."""
+
+    async def read(js: JetStreamContext) -> list[str]:
+        last = (await js.stream_info(stream_name(TenantId(tenant)))).state.last_seq
+        failed: list[str] = []
+        config = ConsumerConfig(
+            deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=first_sequence
+        )
+        subject = f"fleet.{tenant}.*.status"
+        subscription = await js.subscribe(subject, ordered_consumer=True, config=config)  # pyright: ignore[reportUnknownMemberType] - nats-py types its callbacks loosely
+        sequence = 0
+        while sequence < last:
+            message = await subscription.next_msg(timeout=5)
+            event = decode(message.subject, message.data)
+            if event.event.status.reachability != REACHABILITY_UP:
+                failed.append(event.subject.device)
+            sequence = message.metadata.sequence.stream
+            if message.metadata.num_pending == 0:
+                break
+        await subscription.unsubscribe()
+        return failed
+
+    return on_broker(broker, read, 30)

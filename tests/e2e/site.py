@@ -8,7 +8,9 @@ import sys
 import time
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
+import httpx
 import yaml
 from pydantic import SecretStr
 
@@ -23,6 +25,10 @@ FLEETS = ("north", "south", "east")
 """The tenants; north and south live in site A, east in site B."""
 FIRST_DEVICES: Mapping[str, int] = {"north": 34, "south": 34, "east": 33}
 """101 in all; the simulator has more, for the fleets that grow."""
+GROWN: dict[str, int] = {"north": 44, "south": 34, "east": 34}
+"""After they have."""
+NORTH_SHARDS: Mapping[str, int] = {"devicesPerShard": 20}
+"""Three for 44 devices."""
 SIMULATED = 150
 INTERVAL = "5s"
 DEVICE_MAP = "east-devices"
@@ -44,14 +50,19 @@ class Site:
         """Where a tenant's fleet lives."""
         return self.options.site_b if tenant == "east" else self.options.site_a
 
-    def install(self) -> float:
-        """`helm install --wait` as skaffold.yaml describes the release; seconds it took."""
+    def install(self, changes: Document | None = None) -> float:
+        """`helm upgrade --install --wait` as skaffold.yaml describes the release; seconds it took.
+
+        `changes` are laid over the suite's values.
+        """
         release = skaffold()["deploy"]["helm"]["releases"][0]
+        values = _laid_over(self._values(release["setValues"]), changes or {})
         began = time.monotonic()
         run(
             (
                 "helm",
-                "install",
+                "upgrade",
+                "--install",
                 release["name"],
                 str(ROOT / release["chartPath"]),
                 "--namespace",
@@ -63,7 +74,7 @@ class Site:
                 "--timeout",
                 f"{_INSTALL_SECONDS}s",
             ),
-            stdin=yaml.safe_dump(self._values(release["setValues"])),
+            stdin=yaml.safe_dump(values),
             seconds=_INSTALL_SECONDS + 30,
         )
         return time.monotonic() - began
@@ -152,6 +163,13 @@ class Site:
         }
         apply([document], self.namespace_of("east"))
 
+    def apply_grown(self) -> None:
+        """The fleets as they are once they have grown, whatever an earlier step left."""
+        self.apply_fleet("north", GROWN["north"], shards=NORTH_SHARDS)
+        self.apply_fleet("south", GROWN["south"], deletionPolicy="Delete")
+        self.apply_device_map(self.devices("east", GROWN["east"]))
+        self.apply_fleet("east", 0, devicesFrom=[{"configMapRef": {"name": DEVICE_MAP}}])
+
     def status(self, tenant: str) -> Document:
         """The status of a tenant's RouterFleet; empty before there is one."""
         return get("routerfleet", tenant, self.namespace_of(tenant)).get("status", {})
@@ -207,10 +225,35 @@ class Site:
             if line and not line.startswith("#")
         }
 
+    @contextlib.contextmanager
+    def simulator(self) -> Generator[httpx.Client]:
+        """The simulator's admin endpoint."""
+        target = f"deploy/{RELEASE}-simulator"
+        with (
+            forwarded(self.options.system, target, 9100) as port,
+            httpx.Client(
+                base_url=f"http://127.0.0.1:{port}",
+                trust_env=False,
+                timeout=30,
+                event_hooks={"response": [httpx.Response.raise_for_status]},
+            ) as client,
+        ):
+            yield client
+
     def note(self, name: str, value: float | str) -> None:
         """Keep a figure and print it at once."""
         self.figures[name] = round(value, 3) if isinstance(value, float) else value
         sys.stderr.write(f"figure: {name} = {self.figures[name]}\n")
+
+
+def _laid_over(values: Document, changes: Document) -> Document:
+    merged = dict(values)
+    for name, value in changes.items():
+        if isinstance(merged.get(name), dict) and isinstance(value, dict):
+            merged[name] = _laid_over(merged[name], cast("Document", value))
+        else:
+            merged[name] = value
+    return merged
 
 
 @dataclass(frozen=True, slots=True)

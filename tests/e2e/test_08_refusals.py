@@ -3,8 +3,7 @@
 from e2e import readings
 from e2e.commands import Document, apply, kubectl, patch, refusal
 from e2e.expectations import wait_for_condition
-from e2e.site import Site
-from e2e.test_3_changes import GROWN
+from e2e.site import GROWN, Site
 
 
 def test_an_invalid_fleet_is_refused_with_the_reason(site: Site) -> None:

@@ -5,11 +5,10 @@ import time
 from e2e import readings
 from e2e.commands import Document, get, kubectl, patch, wait_until
 from e2e.expectations import planned_limits, wait_for_condition, wait_for_shards
-from e2e.site import Broker, Site
+from e2e.site import GROWN, NORTH_SHARDS, Broker, Site
 
 _FIRST_EVENT_SECONDS = 10.0
 _RESTORE_SECONDS = 45.0
-GROWN: dict[str, int] = {"north": 44, "south": 34, "east": 34}
 
 
 def test_a_device_added_to_a_config_map_is_polled_within_10_seconds(site: Site) -> None:
@@ -27,7 +26,7 @@ def test_more_devices_resize_the_live_stream_and_add_a_shard(site: Site) -> None
     with site.broker() as broker:
         before = readings.stream_limit(broker, "north")
         began = time.monotonic()
-        site.apply_fleet("north", GROWN["north"], shards={"devicesPerShard": 20})
+        site.apply_fleet("north", GROWN["north"], shards=NORTH_SHARDS)
         limit = planned_limits(site, ["north"])["north"]
         assert before is not None
         assert limit > before

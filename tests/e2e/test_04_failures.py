@@ -5,8 +5,7 @@ import pytest
 from e2e import readings
 from e2e.commands import get, kubectl, wait_until
 from e2e.expectations import wait_for_condition, wait_for_shards
-from e2e.site import RELEASE, Site
-from e2e.test_3_changes import GROWN
+from e2e.site import GROWN, RELEASE, Site
 
 _BACK_SECONDS = 120.0
 
