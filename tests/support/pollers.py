@@ -8,7 +8,6 @@ For the whole process with a real broker see tests/integration/test_poller_servi
 
 import asyncio
 import random
-import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -146,8 +145,3 @@ def last_of(events: Sequence[Event]) -> Event:
     """The newest."""
     assert events, "no event of this kind"
     return events[-1]
-
-
-def slot_seconds_ago(event: Event) -> float:
-    """How long ago the event's slot was."""
-    return time.time() - event.slot_unix_ms / 1000

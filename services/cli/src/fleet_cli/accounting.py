@@ -67,8 +67,6 @@ class StreamContent:
     """Messages whose key came before: one event delivered twice to the stream."""
     rejectable: set[int] = field(default_factory=set[int])
     """Sequences of messages that are no valid events."""
-    without_rows: int = 0
-    """Valid events that leave no row by their nature: interfaces of a device without any."""
     by_kind: Counter[Kind] = field(default_factory=Counter[Kind])
     answered: dict[tuple[str, int], int] = field(default_factory=dict[tuple[str, int], int])
     """(device, sequence) of each poll that the device answered, to when, in Unix ms."""
@@ -83,10 +81,9 @@ class StreamContent:
             self.ranges.append((sequence, sequence))
 
     def add(self, key: EventKey, sequence: int, *, has_row: bool) -> None:
-        """A valid event."""
+        """A valid event; interfaces of a device without any leave no row by their nature."""
         self.by_kind[key[1]] += 1
         if not has_row:
-            self.without_rows += 1
             return
         if key in self.keys:
             self.twice += 1

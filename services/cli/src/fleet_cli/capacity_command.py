@@ -9,14 +9,14 @@ import typer
 from rich.console import Console
 
 from fleet_cli.capacity_report import show, to_json
+from fleet_cli.expected import exit_code_of
 from fleet_cli.options import DEFAULT_BUDGET_BYTES
-from fleet_cli.parameters import bytes_of, interval_of, seconds_of
+from fleet_cli.parameters import AsJson, bytes_of, interval_of, seconds_of
 from fleet_common.capacity import capacity
 from fleet_common.errors import ConfigurationError
 from fleet_common.fleet_spec import RouterFleet, load_fleet_file, parse_fleet
 from fleet_common.measured_sizes import CATALOG_INTERFACES
 
-_BAD_INPUT: Final = 2
 _DEFAULT_DEVICES: Final = 101
 _DEFAULT_TENANTS: Final = 3
 
@@ -71,7 +71,7 @@ def capacity_command(  # noqa: PLR0913 - one parameter for each option
             help="Days that rows of all tables are kept. Default: the metrics-writer's, by table.",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say what a fleet needs: messages, bytes, replay window, stream sizes, shards, table growth.
 
@@ -103,8 +103,7 @@ def capacity_command(  # noqa: PLR0913 - one parameter for each option
             fleets = load_fleet_file(fleet)
         result = capacity(fleets, budget, interfaces=interfaces, retention_days=retention_days)
     except ConfigurationError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(_BAD_INPUT) from error
+        raise typer.Exit(exit_code_of(error)) from error
     if as_json:
         sys.stdout.write(json.dumps(to_json(result), ensure_ascii=False) + "\n")
     else:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from fleet_cli.console import RunConsole
 from fleet_cli.demo import Demo
-from fleet_cli.expected import expected_errors
+from fleet_cli.expected import EXIT_BAD_INPUT, EXIT_FAILED, exit_code_of
 from fleet_cli.folder import DataFolder, FolderInUseError, FolderLock, open_folder
 from fleet_cli.foundation import fleet_source
 from fleet_cli.options import DemoOptions
@@ -22,8 +22,6 @@ from fleet_common.logs import configure_logging
 from fleet_common.settings import LogSection
 
 EXIT_OK: Final = 0
-EXIT_FAILED: Final = 1
-EXIT_BAD_INPUT: Final = 2
 
 
 def run_demo(options: DemoOptions, *, as_json: bool) -> int:
@@ -45,12 +43,7 @@ def run_demo(options: DemoOptions, *, as_json: bool) -> int:
         _clear_left_over(folder, console)
         summary = asyncio.run(_run(options, folder, console))
     except (FleetError, ExceptionGroup) as error:
-        expected = expected_errors(error)
-        if expected is None:
-            raise
-        sys.stderr.write("\n".join(map(str, expected)) + "\n")
-        bad_input = any(isinstance(one, ConfigurationError) for one in expected)
-        return EXIT_BAD_INPUT if bad_input else EXIT_FAILED
+        return exit_code_of(error)
     finally:
         lock.release()
     if summary is None:

@@ -13,7 +13,7 @@ from fleet_cli.doctor.report import DoctorOptions, examine, show
 from fleet_cli.doctor.result import exit_code, to_json
 from fleet_cli.doctor.router import RouterTarget, parse_target
 from fleet_cli.options import DEFAULT_BUDGET_BYTES
-from fleet_cli.parameters import DEFAULT_DATA_DIR
+from fleet_cli.parameters import DEFAULT_DATA_DIR, AsJson
 from fleet_common.fleet_spec import TlsMode
 from fleet_poller.routeros.session import Credentials
 from fleet_poller.routeros.tls import Tls
@@ -59,7 +59,7 @@ def doctor(  # noqa: PLR0913 - one parameter for each option
     data_dir: Annotated[
         Path, typer.Option(help="The demo's data folder; a demo running in it is checked too.")
     ] = DEFAULT_DATA_DIR,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Check what the system needs, and say what to do where something is wrong.
 

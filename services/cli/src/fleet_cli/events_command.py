@@ -4,15 +4,14 @@ import asyncio
 import contextlib
 import os
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from fleet_cli.broker_access import broker_settings
 from fleet_cli.event_lines import EventFilter
-from fleet_cli.expected import expected_errors
-from fleet_cli.parameters import DEFAULT_DATA_DIR, seconds_of
+from fleet_cli.expected import EXIT_FAILED, exit_code_of
+from fleet_cli.parameters import DEFAULT_DATA_DIR, RunningDataDir, seconds_of
 from fleet_cli.tail import TailOptions, tail
 from fleet_common.errors import FleetError
 from fleet_contracts.subjects import Kind
@@ -51,9 +50,7 @@ def tail_events(  # noqa: PLR0913 - one parameter for each option
             "FLEET_NATS__* variables.",
         ),
     ] = None,
-    data_dir: Annotated[
-        Path, typer.Option(help="The data folder of the running demo.")
-    ] = DEFAULT_DATA_DIR,
+    data_dir: RunningDataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Print decoded events as they come. A message that is no valid event is shown as such."""
     wanted = EventFilter(frozenset(tenant or ()), frozenset(kind or ()), frozenset(device or ()))
@@ -66,11 +63,8 @@ def tail_events(  # noqa: PLR0913 - one parameter for each option
         if isinstance(error, ExceptionGroup) and error.subgroup(BrokenPipeError):
             _leave_pipe()
             return
-        expected = expected_errors(error)
-        if expected is None:
-            raise
-        typer.echo("\n".join(map(str, expected)), err=True)
-        raise typer.Exit(1) from error
+        exit_code_of(error)
+        raise typer.Exit(EXIT_FAILED) from error
 
 
 def _show(line: str) -> None:

@@ -1,8 +1,22 @@
-"""Telling errors that a person can act on from bugs."""
+"""Telling errors that a person can act on from bugs, and what the command then says."""
 
-from typing import cast
+import sys
+from typing import Final, cast
 
-from fleet_common.errors import FleetError
+from fleet_common.errors import ConfigurationError, FleetError
+
+EXIT_FAILED: Final = 1
+EXIT_BAD_INPUT: Final = 2
+
+
+def exit_code_of(error: Exception) -> int:
+    """Say on standard error what can be done about; raises `error` again when it is a bug."""
+    expected = expected_errors(error)
+    if expected is None:
+        raise error
+    sys.stderr.write("\n".join(map(str, expected)) + "\n")
+    bad_input = any(isinstance(one, ConfigurationError) for one in expected)
+    return EXIT_BAD_INPUT if bad_input else EXIT_FAILED
 
 
 def expected_errors(error: Exception) -> list[FleetError] | None:

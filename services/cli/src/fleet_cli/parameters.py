@@ -1,7 +1,7 @@
 """Values on the command line, and what several commands share."""
 
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import typer
 from pydantic import ValidationError
@@ -10,6 +10,9 @@ from fleet_common.fleet_spec import CadenceSpec
 from fleet_common.units import parse_duration, parse_size
 
 DEFAULT_DATA_DIR: Final = Path(".demo")
+
+RunningDataDir = Annotated[Path, typer.Option(help="The data folder of the running demo.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 
 
 def seconds_of(text: str | float) -> float:

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -12,8 +11,9 @@ from nats.js.errors import KeyDeletedError, KeyNotFoundError
 from pydantic import ValidationError
 
 from fleet_cli.broker_access import broker_settings, connect_once
+from fleet_cli.expected import EXIT_FAILED, exit_code_of
 from fleet_cli.folder import DataFolder
-from fleet_cli.parameters import DEFAULT_DATA_DIR
+from fleet_cli.parameters import DEFAULT_DATA_DIR, RunningDataDir
 from fleet_cli.shards import MAX_SHARDS, WantedShards, describe, read_wanted, write_wanted
 from fleet_common.broker import close, jetstream
 from fleet_common.errors import ConfigurationError, FleetError, TransientError
@@ -35,9 +35,7 @@ def shards_command(
     tenant: Annotated[
         list[str] | None, typer.Option(help="Only this tenant; may be repeated.")
     ] = None,
-    data_dir: Annotated[
-        Path, typer.Option(help="The data folder of the running demo.")
-    ] = DEFAULT_DATA_DIR,
+    data_dir: RunningDataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Change the number of pollers of the running demo, and wait until their devices have moved.
 
@@ -49,10 +47,9 @@ def shards_command(
             typer.echo(line)
     except NatsError as error:
         typer.echo(f"the broker: {type(error).__name__}: {error}", err=True)
-        raise typer.Exit(1) from error
+        raise typer.Exit(EXIT_FAILED) from error
     except FleetError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2 if isinstance(error, ConfigurationError) else 1) from error
+        raise typer.Exit(exit_code_of(error)) from error
 
 
 async def _run(count: int | None, tenants: list[str], folder: DataFolder) -> Counts:

@@ -1,16 +1,19 @@
 """Messages of a stream in order, for the accounting and for `events tail`."""
 
+import contextlib
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from nats.aio.msg import Msg
 from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from fleet_common.errors import TransientError
 
+_LOOK_SECONDS: Final = 1.0
 _SILENCE_SECONDS: Final = 15.0
 
 
@@ -33,25 +36,13 @@ async def read_from(
     The ordered consumer behind it is made anew by nats-py when it misses something.
     Close with `contextlib.aclosing`.
     """
-    subscription = await js.subscribe(  # pyright: ignore[reportUnknownMemberType] - nats-py types its callback loosely
-        subject, stream=stream, ordered_consumer=True, config=config
-    )
-    try:
+    async with _subscribed(js, stream, config, subject) as subscription:
         while True:
             try:
-                message = await subscription.next_msg(timeout=1)
+                message = await subscription.next_msg(timeout=_LOOK_SECONDS)
             except NatsTimeoutError:
                 continue
-            metadata = message.metadata
-            yield StreamMessage(
-                stream,
-                metadata.sequence.stream,
-                message.subject,
-                message.data,
-                metadata.timestamp,
-            )
-    finally:
-        await subscription.unsubscribe()
+            yield _read(stream, message)
 
 
 async def read_range(
@@ -63,13 +54,8 @@ async def read_range(
     """
     if first > last:
         return
-    subscription = await js.subscribe(  # pyright: ignore[reportUnknownMemberType] - nats-py types its callback loosely
-        subject,
-        stream=stream,
-        ordered_consumer=True,
-        config=ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=first),
-    )
-    try:
+    config = ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=first)
+    async with _subscribed(js, stream, config, subject) as subscription:
         while True:
             try:
                 message = await subscription.next_msg(timeout=_SILENCE_SECONDS)
@@ -77,12 +63,28 @@ async def read_range(
                 raise TransientError(
                     f"stream {stream}: no message for {_SILENCE_SECONDS:g} s before sequence {last}"
                 ) from error
-            metadata = message.metadata
-            sequence = metadata.sequence.stream
-            if sequence > last:
+            found = _read(stream, message)
+            if found.sequence <= last:
+                yield found
+            if found.sequence >= last or message.metadata.num_pending == 0:
                 return
-            yield StreamMessage(stream, sequence, message.subject, message.data, metadata.timestamp)
-            if sequence == last or metadata.num_pending == 0:
-                return
+
+
+@contextlib.asynccontextmanager
+async def _subscribed(
+    js: JetStreamContext, stream: str, config: ConsumerConfig, subject: str
+) -> AsyncGenerator[JetStreamContext.PushSubscription]:
+    subscription = await js.subscribe(  # pyright: ignore[reportUnknownMemberType] - nats-py types its callback loosely
+        subject, stream=stream, ordered_consumer=True, config=config
+    )
+    try:
+        yield subscription
     finally:
         await subscription.unsubscribe()
+
+
+def _read(stream: str, message: Msg) -> StreamMessage:
+    metadata = message.metadata
+    return StreamMessage(
+        stream, metadata.sequence.stream, message.subject, message.data, metadata.timestamp
+    )

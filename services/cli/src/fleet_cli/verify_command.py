@@ -19,7 +19,7 @@ from fleet_cli.database import read_model
 from fleet_cli.environment import SIMULATOR
 from fleet_cli.expected import expected_errors
 from fleet_cli.folder import DataFolder, load_kept
-from fleet_cli.parameters import DEFAULT_DATA_DIR
+from fleet_cli.parameters import DEFAULT_DATA_DIR, AsJson, RunningDataDir
 from fleet_cli.ports import LOOPBACK
 from fleet_common.broker import close, jetstream
 from fleet_common.errors import FleetError, TransientError
@@ -40,9 +40,7 @@ class _Places:
 
 def verify(
     *,
-    data_dir: Annotated[
-        Path, typer.Option(help="The data folder of a running demo.")
-    ] = DEFAULT_DATA_DIR,
+    data_dir: RunningDataDir = DEFAULT_DATA_DIR,
     nats: Annotated[
         str | None,
         typer.Option(
@@ -54,7 +52,7 @@ def verify(
     database: Annotated[
         str | None, typer.Option(metavar="URL", help="The PostgreSQL database to compare with.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Account for every message of every stream, from its first to its last.
 

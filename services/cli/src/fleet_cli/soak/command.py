@@ -12,19 +12,17 @@ import typer
 from rich.console import Console
 
 from fleet_cli.console import RunConsole
-from fleet_cli.expected import expected_errors
+from fleet_cli.expected import EXIT_BAD_INPUT, EXIT_FAILED, exit_code_of
 from fleet_cli.parameters import bytes_of, seconds_of
 from fleet_cli.soak.model import SoakRun, run_from_json
 from fleet_cli.soak.options import DEFAULT_WINDOW_SECONDS, LONGEST_HOURS, Mode, SoakOptions
 from fleet_cli.soak.plot import draw, plotting_is_possible
 from fleet_cli.soak.report import RunTable, comparison, conclusion
 from fleet_cli.soak.run import Soak
-from fleet_common.errors import ConfigurationError, FleetError
+from fleet_common.errors import FleetError
 from fleet_common.logs import configure_logging
 from fleet_common.settings import LogSection
 
-EXIT_FAILED: Final = 1
-EXIT_BAD_INPUT: Final = 2
 _RESULTS: Final = "soak.json"
 _DEFAULT_OUT: Final = Path(".soak")
 
@@ -87,16 +85,9 @@ def soak_command(  # noqa: PLR0913 - one parameter for each option
         raise typer.BadParameter("one of --naive, --heal and --all")
     if devices < tenants:
         raise typer.BadParameter(f"{devices} devices cannot be spread over {tenants} tenants")
-    modes = (Mode.PLANNED,)
-    if naive:
-        modes = (Mode.NAIVE,)
-    elif heal:
-        modes = (Mode.HEAL,)
-    elif everything:
-        modes = (Mode.NAIVE, Mode.PLANNED, Mode.HEAL)
     options = SoakOptions(
         out=out,
-        modes=modes,
+        modes=_modes(naive=naive, heal=heal, everything=everything),
         devices=devices,
         tenants=tenants,
         hours=hours,
@@ -109,6 +100,14 @@ def soak_command(  # noqa: PLR0913 - one parameter for each option
     code = run_soak(options, as_json=as_json)
     if code:
         raise typer.Exit(code)
+
+
+def _modes(*, naive: bool, heal: bool, everything: bool) -> tuple[Mode, ...]:
+    if everything:
+        return (Mode.NAIVE, Mode.PLANNED, Mode.HEAL)
+    if naive:
+        return (Mode.NAIVE,)
+    return (Mode.HEAL,) if heal else (Mode.PLANNED,)
 
 
 def run_soak(options: SoakOptions, *, as_json: bool) -> int:
@@ -126,12 +125,7 @@ def run_soak(options: SoakOptions, *, as_json: bool) -> int:
         sys.stderr.write(f"--out {options.out}: {error.strerror or error}\n")
         return EXIT_BAD_INPUT
     except (FleetError, ExceptionGroup) as error:
-        expected = expected_errors(error)
-        if expected is None:
-            raise
-        sys.stderr.write("\n".join(map(str, expected)) + "\n")
-        bad_input = any(isinstance(one, ConfigurationError) for one in expected)
-        return EXIT_BAD_INPUT if bad_input else EXIT_FAILED
+        return exit_code_of(error)
     if runs is None:
         console.warn("stopped; nothing was written")
         return EXIT_FAILED

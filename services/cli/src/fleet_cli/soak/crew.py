@@ -55,7 +55,6 @@ class Crew:
         ]
         self._names = [one.device for one in self._devices]
         self._way = "direct"
-        self._refusals_seen = 0
         self.polls: Counter[str] = Counter()
         self.failed_polls = 0
 

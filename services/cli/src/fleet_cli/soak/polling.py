@@ -91,7 +91,6 @@ class TenantPoller:
         self.publisher = Publisher(client, bounds, self._metrics)
         self.made: Counter[Kind] = Counter()
         self._task: asyncio.Task[None] | None = None
-        self._refused_seen = 0
 
     def start(self) -> None:
         """Begin to send."""
