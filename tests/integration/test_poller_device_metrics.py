@@ -1,6 +1,7 @@
 """Device metrics of real pollers, scraped by a real Prometheus."""
 
 import asyncio
+import json
 import shutil
 import subprocess
 import time
@@ -13,6 +14,7 @@ import pytest
 from fleet_simulator.faults import Fault, FaultRule
 from fleet_simulator.server import Simulator
 from fleet_simulator.world.fleet import build_fleet
+from support.helm import CHART
 from support.nats import NatsServer
 from support.poller_process import PollerProcess, fleet_broker, poller_process
 from support.pollers import device_record, write_secret
@@ -238,3 +240,46 @@ async def test_prometheus_takes_any_name_a_router_gives(
         ("lan",),
         ("lan#6",),
     }
+
+
+DASHBOARD = CHART / "files/dashboards/devices.json"
+QUIET = {"Errors", "Drops", "Errors and drops"}
+"""Panels of what may well be nothing."""
+BY = ("tenant", "device", "interface", "sensor", "mac_address", "reason")
+
+
+@needs_prometheus
+async def test_the_dashboard_of_devices_shows_a_fleet(
+    nats_server: NatsServer, tmp_path: Path
+) -> None:
+    panels = json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
+    expressions = [
+        (panel["title"], target["expr"].replace("$tenant", ".*").replace("$device", ".*"))
+        for panel in panels
+        for target in panel.get("targets", ())
+    ]
+    groups = "system,sensors,interfaces,wireless,wireless-clients"
+    async with (
+        simulate(*build_fleet(3, (TENANT,), 24, started=time.time() - 86_400)) as sim,
+        fleet_broker(nats_server, TENANT) as broker,
+    ):
+        secrets = tmp_path / "secrets"
+        write_secret(secrets, sim.endpoints[0])
+        sim.faults.add(FaultRule(Fault.REFUSE, devices=(sim.endpoints[0].device,)))
+        await broker.assign([device_record(one) for one in sim.endpoints])
+        with (
+            poller_process(nats_server, TENANT, secrets, device_metrics_groups=groups) as poller,
+            running_prometheus(tmp_path / "prom", {"shard-0": poller.admin_port}) as prometheus,
+        ):
+            await prometheus.when(
+                "count by (device) (rate(routeros_interface_receive_bytes_total[1m]))",
+                "device",
+                count=23,
+            )
+            found = [
+                (title, expression, await prometheus.values(expression, *BY))
+                for title, expression in expressions
+            ]
+
+    empty = {(title, expression) for title, expression, samples in found if not samples}
+    assert {title for title, _ in empty} <= QUIET, empty

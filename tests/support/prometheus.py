@@ -11,6 +11,7 @@ import contextlib
 import json
 import shutil
 import subprocess
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Generator, Mapping
@@ -54,13 +55,15 @@ class Prometheus:
     log: Path
 
     async def ask(self, path: str, **parameters: str) -> Any:  # noqa: ANN401 - any JSON
-        """`data` of an answer of the API; None while it does not answer."""
+        """`data` of an answer of the API; None while it does not answer. Fails when it refuses."""
         url = f"http://127.0.0.1:{self.port}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
 
         def get() -> bytes | None:
             try:
                 with urllib.request.urlopen(url, timeout=5) as answer:
                     return answer.read()
+            except urllib.error.HTTPError as error:
+                raise AssertionError(f"{parameters}: {error.read().decode()}") from error
             except OSError:
                 return None
 
