@@ -15,7 +15,8 @@ from fleet_common.errors import ConfigurationError
 from fleet_common.fleet_spec import RouterFleet, parse_fleet
 from fleet_common.inventory import assignments_bucket, inventory_bucket, keys_under
 from fleet_common.planning import single_budget
-from fleet_common.streams.applier import PlanApplier, differences
+from fleet_common.streams.applier import PlanApplier
+from fleet_common.streams.declaring import differences
 from fleet_common.streams.measure import measure_kinds
 from fleet_contracts.codec import encode
 from fleet_contracts.gen.fleet.v1.events_pb2 import Event, Status

@@ -22,7 +22,8 @@ from fleet_common.broker import stream_config
 from fleet_common.errors import ConfigurationError
 from fleet_common.fleet_spec import RouterFleet, parse_fleet
 from fleet_common.planning import single_budget
-from fleet_common.streams.applier import PlanApplier, differences
+from fleet_common.streams.applier import PlanApplier
+from fleet_common.streams.declaring import differences
 from fleet_common.streams.live import WRITER_CONSUMER
 from fleet_common.streams.trims import TrimAnnouncer
 from fleet_common.streams.watch import StreamWatch

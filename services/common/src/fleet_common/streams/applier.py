@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 
 from nats.aio.client import Client
 from nats.js import JetStreamContext
-from nats.js.api import StreamConfig
-from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
+from nats.js.errors import NotFoundError
 
-from fleet_common.broker import declare_stream, stream_config
 from fleet_common.errors import ConfigurationError
 from fleet_common.fleet_spec import RouterFleet
 from fleet_common.planning import (
@@ -26,21 +24,18 @@ from fleet_common.planning import (
     plan_streams,
 )
 from fleet_common.streams.advice import Advice
+from fleet_common.streams.declaring import StreamDeclarer
 from fleet_common.streams.live import (
     LiveStream,
-    StoredPositions,
     account_limits,
-    consumers_of,
     list_streams,
     look_at,
 )
 from fleet_common.streams.metrics import StreamMetrics
 from fleet_common.streams.records import Records, TenantRecords
-from fleet_common.streams.room import least_bytes, room, too_small
-from fleet_common.streams.texts import describe, foretell
-from fleet_common.streams.trims import TrimAnnouncer, trim_by_shrinking
+from fleet_common.streams.room import last_without_stream, room, too_small, unbounded
+from fleet_common.streams.trims import TrimAnnouncer
 from fleet_common.tenants import TENANTS_STREAM
-from fleet_common.units import format_size
 from fleet_contracts.subjects import TenantId, stream_name, tenant_of_stream
 
 type Refused = Mapping[TenantId, str]
@@ -88,14 +83,18 @@ class PlanApplier:
         self._js = js
         self._budget = budget
         self._metrics = metrics
-        self._announcer = announcer or TrimAnnouncer(js, metrics)
         self._advice = advice or Advice()
         self._records = Records(js, bucket_replicas) if records else None
         self._tenants = TenantRecords(client, js, bucket_replicas)
         self._each_alone = each_alone
-        self._plans: dict[str, StreamPlan] = {}
-        """By stream, what it was declared from last."""
-        self._positions = StoredPositions()
+        self._declarer = StreamDeclarer(
+            client,
+            js,
+            metrics,
+            announcer=announcer or TrimAnnouncer(js, metrics),
+            advice=self._advice,
+            each_alone=each_alone,
+        )
         self._lock = asyncio.Lock()
 
     async def apply(
@@ -128,10 +127,12 @@ class PlanApplier:
         """What someone else changed or deleted is as planned again. Raises as `apply` does."""
         async with self._lock:
             streams = await list_streams(self._client)
-            notes, refused = await self._declare_all(list(self._plans.values()), streams)
+            notes, refused = await self._declarer.declare_all(
+                list(self._declarer.plans.values()), streams
+            )
             if notes:
                 streams = await list_streams(self._client)
-            return Applied(tuple(self._plans.values()), tuple(notes), streams, refused)
+            return Applied(tuple(self._declarer.plans.values()), tuple(notes), streams, refused)
 
     async def remove(self, tenant: TenantId, *, delete_stream: bool) -> str | None:
         """The tenant has left: its records go, and its stream goes or keeps what it holds.
@@ -141,14 +142,14 @@ class PlanApplier:
         """
         async with self._lock:
             name = stream_name(tenant)
-            self._plans.pop(name, None)
+            self._declarer.plans.pop(name, None)
             if self._records is not None:
                 await self._records.forget(tenant)
             stream = await look_at(self._client, name)
             if stream is None:
                 return None
             if not delete_stream:
-                return await self._shrink_unused(stream)
+                return await self._declarer.shrink_unused(stream)
             try:
                 await self._js.delete_stream(name)
             except NotFoundError:
@@ -174,13 +175,15 @@ class PlanApplier:
         wanted = {stream_name(fleet.tenant) for fleet in fleets}
         kept = {stream_name(tenant) for tenant in untouched}
         left = [one for name, one in existing.items() if name not in wanted | kept]
-        notes = [note for one in left if (note := await self._shrink_unused(one)) is not None]
+        notes = [
+            note for one in left if (note := await self._declarer.shrink_unused(one)) is not None
+        ]
         unrecorded = await self._record_tenants(fleets, streams)
         plans, unplanned = await self._plan_each(fleets, measured, streams)
-        self._plans = {name: one for name, one in self._plans.items() if name in wanted}
+        self._declarer.forget_all_but(wanted)
         # Streams that shrink go first: what they give back is what the others get.
         ordered = sorted(plans, key=lambda one: one.max_bytes - _limit(existing, one))
-        declared, refused = await self._declare_all(ordered, existing)
+        declared, refused = await self._declarer.declare_all(ordered, existing)
         if self._records is not None:
             for fleet in fleets:
                 await self._records.record(fleet)
@@ -225,9 +228,9 @@ class PlanApplier:
                 if not self._each_alone:
                     raise type(error)(text) from error
                 out = (
-                    _unbounded(candidates, budget)
+                    unbounded(candidates, budget)
                     if isinstance(error, UnlimitedAccountError)
-                    else _last_without_stream(candidates, streams)
+                    else last_without_stream(candidates, streams)
                 )
             refused |= dict.fromkeys(out, text)
             candidates = [fleet for fleet in candidates if fleet.tenant not in out]
@@ -261,12 +264,8 @@ class PlanApplier:
         for fleet in fleets:
             live = streams.get(stream_name(fleet.tenant))
             if live is not None:
-                states[fleet.tenant] = await self._state(live)
+                states[fleet.tenant] = await self._declarer.state(live)
         return states
-
-    async def _state(self, live: LiveStream) -> StreamState:
-        stored = self._positions.judge(live, await consumers_of(self._js, live))
-        return live.state(stored.slowest)
 
     def _previous(
         self, fleets: Sequence[RouterFleet], streams: Mapping[str, LiveStream]
@@ -275,123 +274,11 @@ class PlanApplier:
         previous: dict[TenantId, int] = {}
         for fleet in fleets:
             name = stream_name(fleet.tenant)
-            live, planned = streams.get(name), self._plans.get(name)
+            live, planned = streams.get(name), self._declarer.plans.get(name)
             size = planned.max_bytes if planned is not None else live and live.max_bytes
             if size:
                 previous[fleet.tenant] = size
         return previous
-
-    # --- declaring -------------------------------------------------------------------
-
-    async def _declare_all(
-        self, plans: Sequence[StreamPlan], streams: Mapping[str, LiveStream]
-    ) -> tuple[list[str], dict[TenantId, str]]:
-        notes, refused = list[str](), dict[TenantId, str]()
-        for one in plans:
-            try:
-                notes += await self._declare(one, streams.get(one.definition.name))
-            except ConfigurationError as error:
-                if not self._each_alone:
-                    raise
-                refused[one.tenant] = str(error)
-        return notes, refused
-
-    async def _declare(self, one: StreamPlan, before: LiveStream | None) -> list[str]:
-        """The stream as planned; lines that say what was done, and what was dropped by it."""
-        definition = one.definition
-        planned = self._plans.get(definition.name)
-        changes = before is None or differences(before.info.config, stream_config(definition))
-        drifted = planned is not None and (
-            before is None or differences(before.info.config, stream_config(planned.definition))
-        )
-        notes: list[str] = []
-        if changes:
-            notes = await self._bring(one, before)
-            if drifted:
-                self._metrics.drift.labels(one.tenant).inc()
-            notes.insert(0, describe(one, before, drifted=bool(drifted)))
-        self._plans[definition.name] = one
-        return notes
-
-    async def _bring(self, one: StreamPlan, before: LiveStream | None) -> list[str]:
-        """Declare it; what a smaller limit drops is foretold, and announced when it has gone."""
-        name, notes = one.definition.name, list[str]()
-        state: StreamState | None = None
-        if before is not None:
-            # As it is right now: what is dropped is counted from here.
-            now = await look_at(self._client, name)
-            if now is None:
-                # Deleted since it was listed: the next look makes it anew.
-                return notes
-            state = await self._state(now)
-            notes += foretell(one, state)
-        try:
-            after = await declare_stream(self._js, one.definition)
-        except NotFoundError:
-            return notes
-        except APIError as error:
-            if isinstance(error, ServiceUnavailableError) and error.err_code is None:
-                # Nobody answers for JetStream: the broker is away.
-                raise
-            refused = f". {self._advice.refused}" if self._advice.refused else ""
-            raise ConfigurationError(
-                f"stream {name} ({format_size(one.max_bytes)}): the broker refuses it: "
-                f"{error.description}{refused}"
-            ) from error
-        if state is not None:
-            trim = trim_by_shrinking(one.tenant, state, after, one.resulting_window_seconds)
-            if trim is not None:
-                notes.append(await self._announcer.announce(trim))
-        return notes
-
-    async def _shrink_unused(self, stream: LiveStream) -> str | None:
-        least, config = least_bytes(stream), stream.info.config
-        if config.max_bytes == least:
-            return None
-        # Also in what was listed: the plan counts with it.
-        config.max_bytes = least
-        await self._js.update_stream(config)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
-        return (
-            f"stream {stream.name} belongs to no fleet any more; it keeps its "
-            f"{stream.info.state.messages} messages, within {format_size(least)}"
-        )
-
-
-def differences(live: StreamConfig, wanted: StreamConfig) -> dict[str, tuple[object, object]]:
-    """Settings that are not as wanted: name to (live, wanted)."""
-    names = (
-        "subjects",
-        "retention",
-        "discard",
-        "max_bytes",
-        "max_age",
-        "max_msg_size",
-        "duplicate_window",
-        "storage",
-        "num_replicas",
-        "allow_direct",
-    )
-    pairs = {name: (getattr(live, name), getattr(wanted, name)) for name in names}
-    return {name: (a, b) for name, (a, b) in pairs.items() if a != b}
-
-
-def _unbounded(fleets: Sequence[RouterFleet], budget: StreamBudget) -> list[TenantId]:
-    """Those whose kind of storage has no bound."""
-    out: list[TenantId] = []
-    for fleet in fleets:
-        try:
-            budget.bound([fleet.spec.events.storage])
-        except UnlimitedAccountError:
-            out.append(fleet.tenant)
-    return out
-
-
-def _last_without_stream(
-    fleets: Sequence[RouterFleet], streams: Mapping[str, LiveStream]
-) -> list[TenantId]:
-    """Who gives way: the last that has no stream yet; when all have one, all stay as they are."""
-    without = [fleet.tenant for fleet in fleets if stream_name(fleet.tenant) not in streams]
-    return without[-1:] or [fleet.tenant for fleet in fleets]
 
 
 def _limit(existing: Mapping[str, LiveStream], one: StreamPlan) -> int:

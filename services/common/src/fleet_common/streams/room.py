@@ -1,18 +1,21 @@
 """What room there is for our streams beside those of others and of tenants that have left."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Sequence
 from collections.abc import Set as AbstractSet
 
+from fleet_common.fleet_spec import RouterFleet
 from fleet_common.planning import (
     FLOOR_BYTES,
     AccountLimits,
     StreamBudget,
+    UnlimitedAccountError,
     account_budget,
 )
 from fleet_common.streams.advice import Advice
 from fleet_common.streams.live import LiveStream
 from fleet_common.units import format_size
 from fleet_contracts.streams import StreamStorage
+from fleet_contracts.subjects import TenantId, stream_name
 
 
 def least_bytes(stream: LiveStream) -> int:
@@ -47,6 +50,23 @@ def too_small(
         said += "" if size is None else f" {format_size(size)}"
     text = f"{said}, of which streams of earlier fleets hold {taken}: {error}"
     return f"{text}. {advice.more_room}" if advice.more_room else text
+
+
+def unbounded(fleets: Sequence[RouterFleet], budget: StreamBudget) -> list[TenantId]:
+    """Those whose kind of storage has no bound."""
+    out: list[TenantId] = []
+    for fleet in fleets:
+        try:
+            budget.bound([fleet.spec.events.storage])
+        except UnlimitedAccountError:
+            out.append(fleet.tenant)
+    return out
+
+
+def last_without_stream(fleets: Sequence[RouterFleet], streams: Container[str]) -> list[TenantId]:
+    """Who gives way: the last that has no stream yet; when all have one, all stay as they are."""
+    without = [fleet.tenant for fleet in fleets if stream_name(fleet.tenant) not in streams]
+    return without[-1:] or [fleet.tenant for fleet in fleets]
 
 
 def _without(budget: StreamBudget, held: Sequence[LiveStream]) -> StreamBudget:
