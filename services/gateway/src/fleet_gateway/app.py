@@ -11,7 +11,7 @@ from nats.errors import Error as NatsError
 from fleet_common.admin import EmbeddedServer, serve_until_stopped
 from fleet_common.broker import connect, jetstream
 from fleet_common.errors import ConfigurationError
-from fleet_common.runtime import Runtime
+from fleet_common.runtime import Runtime, unless_stopped
 from fleet_contracts.subjects import BadNameError, TenantId, tenant_id
 from fleet_gateway.api import Api
 from fleet_gateway.auth import Authenticator
@@ -49,14 +49,9 @@ async def run(runtime: Runtime, settings: GatewaySettings, metrics: GatewayMetri
             runtime.tracing,
         ),
     )
-    connecting = asyncio.create_task(connect(settings.nats, "fleet-gateway"), name="connect")
-    stopping = asyncio.create_task(runtime.stop.wait(), name="stop")
-    await asyncio.wait({connecting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if not connecting.done():
-        connecting.cancel()
+    client = await unless_stopped(runtime.stop, connect(settings.nats, "fleet-gateway"))
+    if client is None:
         return
-    client = connecting.result()
     js = jetstream(client, settings.nats)
     feed = Feed(hub, metrics, runtime.tracing)
     background: list[asyncio.Task[None]] = []

@@ -7,7 +7,7 @@ from typing import Final
 from fleet_common.broker import close, connect, jetstream
 from fleet_common.errors import ConfigurationError, FleetError
 from fleet_common.raw_client import RawClient
-from fleet_common.runtime import Runtime
+from fleet_common.runtime import Runtime, unless_stopped
 from fleet_writer.database import Database
 from fleet_writer.errors import (
     DatabaseAwayError,
@@ -55,8 +55,9 @@ async def _work(runtime: Runtime, settings: WriterSettings, metrics: WriterMetri
     runtime.health.register("rejected events", rejections.why_unwell)
     progress = runtime.health.progress("commits", settings.writer.stall_seconds)
     progress.idle()
-    client = await _connect_broker(settings, runtime.stop)
-    if client is None:
+    client = RawClient()
+    connecting = connect(settings.nats, "metrics-writer", client)
+    if await unless_stopped(runtime.stop, connecting) is None:
         return
     try:
         retention = Retention(settings.retention)
@@ -117,20 +118,6 @@ class Retry:
         )
         await wait_for_stop(stop, self._pause)
         self._pause = min(self._pause * 2, self._longest_seconds)
-
-
-async def _connect_broker(settings: WriterSettings, stop: asyncio.Event) -> RawClient | None:
-    """None when the stop came first."""
-    client = RawClient()
-    connecting = asyncio.create_task(connect(settings.nats, "metrics-writer", client))
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({connecting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if connecting.done():
-        connecting.result()
-        return client
-    connecting.cancel()
-    return None
 
 
 async def _migrate(
