@@ -16,7 +16,6 @@ from fleet_common.broker import (
     declare_stream,
     jetstream,
     probe,
-    wait_for_stream,
 )
 from fleet_common.direct import last_message, last_messages
 from fleet_common.errors import ConfigurationError, TransientError
@@ -168,17 +167,6 @@ async def test_a_stream_made_anew_is_another_one(js: JetStreamContext) -> None:
     first = await declare_stream(js, definition)
     await js.delete_stream(definition.name)
     assert created_at(await declare_stream(js, definition)) != created_at(first)
-
-
-async def test_a_service_waits_for_a_stream_that_its_owner_declares_later(
-    js: JetStreamContext,
-) -> None:
-    waiting = asyncio.create_task(wait_for_stream(js, "FLEET_acme", poll_seconds=0.05))
-    await asyncio.sleep(0.2)
-    assert not waiting.done()
-    await declare_stream(js, tenant_stream(ACME, max_bytes=1 << 20, max_age_seconds=3600))
-    async with asyncio.timeout(5):
-        assert (await waiting).config.name == "FLEET_acme"
 
 
 async def test_a_bucket_is_made_once_and_keeps_its_values(js: JetStreamContext) -> None:

@@ -90,8 +90,8 @@ def test_a_data_folder_below_a_file_cannot_be_used(tmp_path: Path) -> None:
 
 
 def test_an_old_nats_server_is_refused() -> None:
-    assert broker.judge_version((2, 10, 22), "nats://a").grade is Grade.FAIL
-    assert broker.judge_version((2, 11, 0), "nats://a").grade is Grade.OK
+    assert broker.judge_version("2.10.22", "nats://a").grade is Grade.FAIL
+    assert broker.judge_version("2.11.0", "nats://a").grade is Grade.OK
 
 
 def account(storage: int, limit: int, streams: int = 1) -> AccountInfo:

@@ -79,15 +79,12 @@ class FigureReader:
             await self._drop_model()
         return figures
 
-    async def scrape_pollers(self, ports: Mapping[PollerKey, int]) -> int:
-        """Take the pollers' counters; the number of pollers that answered."""
-        answered = 0
+    async def scrape_pollers(self, ports: Mapping[PollerKey, int]) -> None:
+        """Take the counters of the pollers that answer."""
         for poller, port in ports.items():
             series = await read_metrics(self._http, port)
             if series is not None:
-                answered += 1
                 self.pollers.setdefault(poller, CounterTotals()).update(series, POLLER_COUNTERS)
-        return answered
 
     def acknowledged(self, tenant: str) -> dict[Kind, int]:
         """Events that a tenant's pollers know to have added to the stream, by kind."""

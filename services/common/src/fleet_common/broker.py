@@ -210,22 +210,6 @@ async def declare_bucket(
     return found
 
 
-async def wait_for_stream(js: JetStreamContext, name: str, poll_seconds: float = 0.5) -> StreamInfo:
-    """Wait until the owner has declared the stream; cancel it to stop waiting."""
-    announced = False
-    while True:
-        try:
-            return await js.stream_info(name)
-        except (NatsError, TimeoutError) as error:
-            if not announced:
-                _log.info(
-                    "waiting for the stream to be declared",
-                    extra={"stream": name, "reason": type(error).__name__},
-                )
-                announced = True
-        await asyncio.sleep(poll_seconds)
-
-
 def created_at(info: StreamInfo) -> str:
     """When the stream was created, as text: with its name it is the stream's identity.
 

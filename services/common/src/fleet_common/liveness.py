@@ -40,8 +40,9 @@ class Beat(BaseModel):
     `revision` is that of the assignment in force: its devices, and no others, have sessions.
     -1 before the first. The others are the shard's own figures, None where it has none (yet):
     how it is doing over the last half minute (`cpu_ratio` of the processor that it may use,
-    `slot_lag_seconds` the 95th percentile of how late polls begin), and its devices by the newest poll of each.
-    A shard that is `leaving` ends soon; until its devices are taken from it, it polls them.
+    `slot_lag_seconds` the 95th percentile of how late polls begin), and its devices by the
+    newest poll of each. A shard that is `leaving` ends soon; until its devices are taken from
+    it, it polls them.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

@@ -11,11 +11,11 @@ from fleet_cli.broker_access import connect_once
 from fleet_cli.doctor.result import Result, fail, ok, warn
 from fleet_common.broker import close, jetstream
 from fleet_common.errors import FleetError
+from fleet_common.planning import ServerTooOldError, check_server_version
 from fleet_common.settings import NatsSection
+from fleet_common.streams.live import server_version
 from fleet_common.units import format_size
 
-OLDEST_SERVER: Final = (2, 11)
-"""Direct get of many subjects (ADR-31) came with 2.11."""
 _FULL: Final = 0.9
 
 
@@ -26,23 +26,19 @@ async def check_nats(settings: NatsSection) -> list[Result]:
     except FleetError as error:
         return [fail("nats", str(error), "start the server, or correct --nats and the login")]
     try:
-        version = client.connected_server_version
-        results = [
-            judge_version((version.major, version.minor, version.patch), settings.url),
-        ]
-        results += await _check_jetstream(client, settings)
-        return results
+        version = judge_version(server_version(client), settings.url)
+        return [version, *await _check_jetstream(client, settings)]
     finally:
         await close(client)
 
 
-def judge_version(version: tuple[int, int, int], url: str) -> Result:
+def judge_version(version: str, url: str) -> Result:
     """Old servers lack what the services use."""
-    text = ".".join(map(str, version))
-    if version[:2] < OLDEST_SERVER:
-        wanted = ".".join(map(str, OLDEST_SERVER))
-        return fail("nats", f"nats-server {text} at {url}", f"upgrade to {wanted} or later")
-    return ok("nats", f"nats-server {text} answers at {url}")
+    try:
+        check_server_version(version)
+    except ServerTooOldError as error:
+        return fail("nats", f"{url}: {error}", "upgrade it")
+    return ok("nats", f"nats-server {version} answers at {url}")
 
 
 async def _check_jetstream(client: Client, settings: NatsSection) -> list[Result]:

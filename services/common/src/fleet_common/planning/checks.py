@@ -9,8 +9,8 @@ from fleet_common.planning.errors import ServerTooOldError, SubjectsTakenError
 from fleet_contracts.streams import StreamDefinition
 
 MINIMUM_SERVER: Final = (2, 11, 0)
-"""Direct get of many subjects at once (`multi_last`, NATS ADR-31), which the gateway's snapshot
-and the planner's measuring use, came with 2.11. All else we use is older."""
+"""Direct get of many messages at once (NATS ADR-31) came with 2.11: pollers that take devices
+over, the gateway's replays and the planner's measuring use it. All else we use is older."""
 _VERSION: Final = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?:[-+].*)?")
 
 
