@@ -3,17 +3,17 @@
 import asyncio
 
 import httpx
-from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
 from fleet_cli.scrape import parse_metrics
 from fleet_common.admin import admin_routes
 from fleet_common.health import Health
+from fleet_common.metrics import MetricSet
 from fleet_common.process_metrics import TASKS, TaskCollector
 
 
 async def test_tasks_that_begin_and_end_are_counted_beside_files_and_memory() -> None:
-    app = Starlette(routes=admin_routes(Health(), CollectorRegistry()))
+    app = Starlette(routes=admin_routes(Health(), MetricSet()))
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
 
