@@ -22,7 +22,8 @@ from nats.aio.client import Client
 from fleet_contracts.codec import encode
 from fleet_contracts.streams import StreamStorage
 from fleet_contracts.subjects import Kind, tenant_id
-from support.gateway import GatewayProcess, Router, declare, running_gateway
+from support.gateway import Router, declare
+from support.gateway_process import GatewayProcess, running_gateway
 from support.nats import NatsServer
 
 CLIENTS = 500

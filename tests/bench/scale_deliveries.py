@@ -29,7 +29,8 @@ from bench.scale_process import SIZES, broker, cpu_seconds, resident_kb
 from fleet_contracts.codec import encode
 from fleet_contracts.streams import StreamStorage
 from fleet_contracts.subjects import Kind, TenantId, tenant_id
-from support.gateway import GatewayProcess, Router, declare, running_gateway
+from support.gateway import Router, declare
+from support.gateway_process import GatewayProcess, running_gateway
 from support.nats import NatsServer
 
 _KINDS = (Kind.STATUS, Kind.HEALTH)

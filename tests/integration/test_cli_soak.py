@@ -1,8 +1,6 @@
 """`routerfleet soak` on real servers, with tiny limits and a few simulated minutes."""
 
-import asyncio
 import json
-import sys
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,6 +23,7 @@ from fleet_poller.routeros.tls import Tls
 from fleet_simulator.clock import VirtualClock
 from fleet_simulator.command import CommandReader
 from fleet_simulator.world import build_router
+from support.demo import routerfleet
 from support.simulator import simulate
 
 pytestmark = pytest.mark.timeout(120)
@@ -34,20 +33,11 @@ SECONDS = 100
 
 async def soak(folder: Path, *words: str) -> tuple[int, dict[str, Any]]:
     """Exit code and results."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "fleet_cli", "soak", "--json", "--out", str(folder), *words,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        async with asyncio.timeout(SECONDS):
-            out, errors = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode is not None
-    assert out, errors.decode()
-    return process.returncode, cast("dict[str, Any]", json.loads(out))
+    code, out, errors = await routerfleet(
+        "soak", "--json", "--out", str(folder), *words, deadline_seconds=SECONDS
+    )
+    assert out, errors
+    return code, cast("dict[str, Any]", json.loads(out))
 
 
 async def test_a_planned_run_loses_and_doubles_nothing_over_both_ways(tmp_path: Path) -> None:

@@ -14,16 +14,10 @@ import pytest
 from nats.js import JetStreamContext
 
 from fleet_contracts.subjects import Kind, tenant_id
-from support.gateway import (
-    GatewayProcess,
-    Router,
-    declare,
-    gateway_process,
-    publish,
-    running_gateway,
-    sse,
-)
+from support.gateway import Router, declare, publish
+from support.gateway_process import GatewayProcess, gateway_process, running_gateway
 from support.nats import NatsServer
+from support.sse import sse
 from support.waiting import eventually
 
 NORTH_TOKEN = "north-token-for-tests-0001"

@@ -15,15 +15,8 @@ from playwright.async_api import Browser, Page, expect
 
 import fleet_contracts.gen.fleet.v1.events_pb2 as pb
 from fleet_contracts.subjects import Kind, tenant_id
-from support.gateway import (
-    SLOT,
-    GatewayProcess,
-    Router,
-    declare,
-    gateway_process,
-    publish,
-    publish_fleet,
-)
+from support.gateway import SLOT, Router, declare, publish, publish_fleet
+from support.gateway_process import GatewayProcess, gateway_process
 from support.nats import NatsServer
 
 pytest_plugins = ["support.browser"]

@@ -6,54 +6,39 @@ import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import override
 
 import pytest
-from nats.aio.client import Client
-from nats.js import JetStreamContext
 
 from chaos.proxy import Link
 from fleet_contracts.subjects import tenant_id
-from support.gateway import (
-    Frame,
-    GatewayProcess,
-    Router,
-    SseClient,
-    declare,
-    declared,
-    publish_statuses,
-    running_gateway,
-    sse,
-)
+from support.gateway import Router, declare, declared
+from support.gateway_process import GatewayProcess, GatewaySite
 from support.nats import NatsServer
 from support.ports import free_port
+from support.sse import Frame, SseClient, sse
 
 NORTH = Router(tenant_id("north"), 0)
 SOUTH = Router(tenant_id("south"), 0)
 
 
 @dataclass
-class Site:
-    """A broker with the stream of tenant north; the gateways reach it through the link."""
+class Site(GatewaySite):
+    """One of tenant north; the gateways reach the broker through the link."""
 
-    server: NatsServer
-    client: Client
-    js: JetStreamContext
     link: Link
-    directory: Path
 
-    async def statuses(self, router: Router, start: int, count: int) -> list[int]:
-        return await publish_statuses(self.js, router, start, count)
-
-    def gateway(self, **settings: str) -> contextlib.AbstractAsyncContextManager[GatewayProcess]:
-        url = f"nats://127.0.0.1:{self.link.port}"
-        return running_gateway(url, self.directory / "gateway", **settings)
+    @property
+    @override
+    def broker_url(self) -> str:
+        return f"nats://127.0.0.1:{self.link.port}"
 
 
 @pytest.fixture
 async def site(nats_server: NatsServer, tmp_path: Path) -> AsyncGenerator[Site]:
     link = Link("nats", free_port(), nats_server.port)
     async with declared(nats_server, "north") as (client, js), link.serve():
-        yield Site(nats_server, client, js, link, tmp_path)
+        yield Site(nats_server, client, js, tmp_path, link)
 
 
 async def first_frame(client: SseClient) -> Frame:

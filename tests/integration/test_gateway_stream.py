@@ -1,36 +1,22 @@
 """The event stream end to end: a real nats-server, the gateway's process, HTTP clients."""
 
 import asyncio
-import contextlib
 import socket
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import nats
 import pytest
-from nats.aio.client import Client
-from nats.js import JetStreamContext
 from nats.js.api import StreamConfig
 
 from fleet_contracts.codec import encode
 from fleet_contracts.gen.fleet.v1.events_pb2 import TRIM_CAUSE_SHRUNK, Event, Trim
 from fleet_contracts.subjects import DEVICE_KINDS, Kind, tenant_id
-from support.gateway import (
-    Frame,
-    GatewayProcess,
-    Router,
-    SseClient,
-    declare,
-    declared,
-    gateway_process,
-    publish,
-    publish_statuses,
-    running_gateway,
-    sse,
-)
+from support.gateway import Router, declare, declared, publish
+from support.gateway_process import GatewayProcess, GatewaySite, gateway_process
 from support.nats import NatsServer
+from support.sse import Frame, SseClient, sse
 from support.waiting import eventually
 
 NORTH = tenant_id("north")
@@ -38,27 +24,10 @@ EDGE = Router(NORTH, 0)
 CORE = Router(NORTH, 1)
 
 
-@dataclass
-class Site:
-    """A broker with the stream of tenant north, and connections to it."""
-
-    server: NatsServer
-    client: Client
-    js: JetStreamContext
-    directory: Path
-
-    async def statuses(self, router: Router, start: int, count: int) -> list[int]:
-        """Publish `count` polls' statuses; returns their sequences."""
-        return await publish_statuses(self.js, router, start, count)
-
-    def gateway(self, **settings: str) -> contextlib.AbstractAsyncContextManager[GatewayProcess]:
-        return running_gateway(self.server, self.directory / "gateway", **settings)
-
-
 @pytest.fixture
-async def site(nats_server: NatsServer, tmp_path: Path) -> AsyncGenerator[Site]:
+async def site(nats_server: NatsServer, tmp_path: Path) -> AsyncGenerator[GatewaySite]:
     async with declared(nats_server, "north") as (client, js):
-        yield Site(nats_server, client, js, tmp_path)
+        yield GatewaySite(nats_server, client, js, tmp_path)
 
 
 async def head(gateway: GatewayProcess, tenant: str = "north") -> int:
@@ -76,7 +45,9 @@ def sequences(frames: list[Frame]) -> list[int]:
     return [frame.sequence for frame in frames]
 
 
-async def test_a_new_client_gets_the_whole_state_then_every_event_in_order(site: Site) -> None:
+async def test_a_new_client_gets_the_whole_state_then_every_event_in_order(
+    site: GatewaySite,
+) -> None:
     await publish(site.js, EDGE, EDGE.facts())
     for at in range(3):
         await publish(site.js, EDGE, EDGE.poll(at))
@@ -97,7 +68,7 @@ async def test_a_new_client_gets_the_whole_state_then_every_event_in_order(site:
     assert client.parser.retry == 2000
 
 
-async def test_a_client_resumes_exactly_after_the_gateway_was_killed(site: Site) -> None:
+async def test_a_client_resumes_exactly_after_the_gateway_was_killed(site: GatewaySite) -> None:
     await site.statuses(EDGE, 0, 1)
     gateway = gateway_process(site.server, site.directory / "gateway")
     gateway.start()
@@ -119,7 +90,7 @@ async def test_a_client_resumes_exactly_after_the_gateway_was_killed(site: Site)
     assert sequences(frames) == [last.sequence + 1, *sent]
 
 
-async def test_a_position_behind_the_ring_is_replayed_from_the_stream(site: Site) -> None:
+async def test_a_position_behind_the_ring_is_replayed_from_the_stream(site: GatewaySite) -> None:
     async with site.gateway(RING_ENTRIES="5") as gateway:
         sent = [*await site.statuses(EDGE, 0, 30), *await site.statuses(CORE, 0, 30)]
         await reach(gateway, sent[-1])
@@ -134,7 +105,7 @@ async def test_a_position_behind_the_ring_is_replayed_from_the_stream(site: Site
         assert await gateway.metric("fleet_gateway_resets_total") == 0
 
 
-async def test_a_discarded_position_gets_a_reset_and_a_fresh_snapshot(site: Site) -> None:
+async def test_a_discarded_position_gets_a_reset_and_a_fresh_snapshot(site: GatewaySite) -> None:
     async with site.gateway(RING_ENTRIES="5") as gateway:
         sent = await site.statuses(EDGE, 0, 30)
         await reach(gateway, sent[-1])
@@ -151,12 +122,12 @@ async def test_a_discarded_position_gets_a_reset_and_a_fresh_snapshot(site: Site
             assert sequences(await client.events(9)) == sent[21:]
 
 
-async def _after(site: Site, client: SseClient) -> list[Frame]:
+async def _after(site: GatewaySite, client: SseClient) -> list[Frame]:
     await site.statuses(EDGE, 500, 1)
     return await client.events(1)
 
 
-async def test_a_stream_made_anew_resets_connected_and_returning_clients(site: Site) -> None:
+async def test_a_stream_made_anew_resets_connected_and_returning_clients(site: GatewaySite) -> None:
     async with site.gateway() as gateway, sse(gateway.url) as client:
         await client.until("snapshot-end")
         await site.statuses(EDGE, 0, 20)
@@ -177,7 +148,7 @@ async def test_a_stream_made_anew_resets_connected_and_returning_clients(site: S
             assert (await returning.until("snapshot-end"))[-1].sequence == 25
 
 
-async def test_a_broker_restart_leaves_neither_hole_nor_double(site: Site) -> None:
+async def test_a_broker_restart_leaves_neither_hole_nor_double(site: GatewaySite) -> None:
     async with site.gateway() as gateway, sse(gateway.url) as client:
         await client.until("snapshot-end")
         before = await site.statuses(EDGE, 0, 5)
@@ -187,7 +158,9 @@ async def test_a_broker_restart_leaves_neither_hole_nor_double(site: Site) -> No
         assert sequences(await client.events(10, 20)) == [*before, *after]
 
 
-async def test_events_trimmed_unread_while_the_broker_was_away_cause_a_reset(site: Site) -> None:
+async def test_events_trimmed_unread_while_the_broker_was_away_cause_a_reset(
+    site: GatewaySite,
+) -> None:
     async with site.gateway() as gateway, sse(gateway.url) as client:
         await client.until("snapshot-end")
         await site.statuses(EDGE, 0, 3)
@@ -209,7 +182,7 @@ async def test_events_trimmed_unread_while_the_broker_was_away_cause_a_reset(sit
         assert (await client.until("snapshot-end"))[-1].sequence == 13
 
 
-async def test_a_malformed_event_is_counted_and_skipped(site: Site) -> None:
+async def test_a_malformed_event_is_counted_and_skipped(site: GatewaySite) -> None:
     await site.js.publish("fleet.north.edge-000.status", b"not an event")
     async with site.gateway() as gateway, sse(gateway.url) as client:
         await client.until("snapshot-end")
@@ -225,7 +198,9 @@ async def test_a_malformed_event_is_counted_and_skipped(site: Site) -> None:
         assert await gateway.metric("fleet_gateway_rejected_events_total") == 3
 
 
-async def test_tenants_found_later_reach_connected_clients_with_vector_ids(site: Site) -> None:
+async def test_tenants_found_later_reach_connected_clients_with_vector_ids(
+    site: GatewaySite,
+) -> None:
     await publish(site.js, EDGE, EDGE.poll(0))
     async with site.gateway() as gateway, sse(gateway.url) as client:
         await client.until("snapshot-end")
@@ -254,7 +229,7 @@ async def test_tenants_found_later_reach_connected_clients_with_vector_ids(site:
         assert await gateway.metric("fleet_gateway_resets_total") == 0
 
 
-async def test_a_trim_reaches_clients_but_is_no_device(site: Site) -> None:
+async def test_a_trim_reaches_clients_but_is_no_device(site: GatewaySite) -> None:
     await publish(site.js, EDGE, EDGE.poll(0))
     slot = EDGE.poll(0)[Kind.STATUS].slot_unix_ms
     trim = Trim(cause=TRIM_CAUSE_SHRUNK, from_sequence=1, to_sequence=7)
@@ -270,7 +245,7 @@ async def test_a_trim_reaches_clients_but_is_no_device(site: Site) -> None:
     assert end.data["devices"] == 1
 
 
-async def test_filters_choose_tenants_kinds_and_devices(site: Site) -> None:
+async def test_filters_choose_tenants_kinds_and_devices(site: GatewaySite) -> None:
     await publish(site.js, EDGE, EDGE.poll(0))
     await publish(site.js, CORE, CORE.poll(0))
     query = f"?tenant=north&device={CORE.name}&kind=health&kind=status"
@@ -286,7 +261,9 @@ async def test_filters_choose_tenants_kinds_and_devices(site: Site) -> None:
         ]
 
 
-async def test_coalescing_sends_the_latest_of_each_device_and_kind_in_a_window(site: Site) -> None:
+async def test_coalescing_sends_the_latest_of_each_device_and_kind_in_a_window(
+    site: GatewaySite,
+) -> None:
     await publish(site.js, EDGE, EDGE.poll(0))
     async with site.gateway() as gateway, sse(gateway.url, "?coalesce=1s") as client:
         await client.until("snapshot-end")
@@ -300,7 +277,7 @@ async def test_coalescing_sends_the_latest_of_each_device_and_kind_in_a_window(s
         assert sequences(seen) == sorted(sequences(seen))
 
 
-async def test_heartbeats_move_the_position_of_a_filtered_client(site: Site) -> None:
+async def test_heartbeats_move_the_position_of_a_filtered_client(site: GatewaySite) -> None:
     await publish(site.js, EDGE, EDGE.poll(0))
     settings = {"HEARTBEAT_SECONDS": "0.2", "RING_ENTRIES": "2"}
     async with site.gateway(**settings) as gateway, sse(gateway.url, "?kind=firmware") as client:
@@ -315,7 +292,7 @@ async def test_heartbeats_move_the_position_of_a_filtered_client(site: Site) -> 
                     break
 
 
-async def test_a_client_that_does_not_read_is_cut_and_the_others_are_not(site: Site) -> None:
+async def test_a_client_that_does_not_read_is_cut_and_the_others_are_not(site: GatewaySite) -> None:
     big = Router(NORTH, 2, interface_count=400)
     async with site.gateway(FLUSH_MILLISECONDS="0") as gateway, sse(gateway.url) as reading:
         await reading.until("snapshot-end")
@@ -333,7 +310,7 @@ async def test_a_client_that_does_not_read_is_cut_and_the_others_are_not(site: S
         assert await gateway.metric('fleet_gateway_ended_clients_total{reason="slow"}') == 1
 
 
-async def test_a_client_that_goes_away_leaves_nothing_behind(site: Site) -> None:
+async def test_a_client_that_goes_away_leaves_nothing_behind(site: GatewaySite) -> None:
     async with site.gateway() as gateway:
         for _ in range(20):
             with socket.create_connection(("127.0.0.1", gateway.port)) as sock:
@@ -343,7 +320,7 @@ async def test_a_client_that_goes_away_leaves_nothing_behind(site: Site) -> None
             await eventually(lambda name=name: gateway.metric(name), lambda n: n == 0, what=name)
 
 
-async def test_more_clients_than_places_are_told_to_come_back(site: Site) -> None:
+async def test_more_clients_than_places_are_told_to_come_back(site: GatewaySite) -> None:
     async with site.gateway(MAX_CLIENTS="1") as gateway, sse(gateway.url) as client:
         await client.until("snapshot-end")
         async with httpx.AsyncClient() as http:
@@ -353,7 +330,7 @@ async def test_more_clients_than_places_are_told_to_come_back(site: Site) -> Non
         assert answer.json()["error"]["code"] == "too_many_clients"
 
 
-async def test_sigterm_says_goodbye_and_ends_soon_with_clients_connected(site: Site) -> None:
+async def test_sigterm_says_goodbye_and_ends_soon_with_clients_connected(site: GatewaySite) -> None:
     async with site.gateway() as gateway, sse(gateway.url) as client:
         await client.until("snapshot-end")
         # One that never reads must not hold the others up.
@@ -369,7 +346,7 @@ async def test_sigterm_says_goodbye_and_ends_soon_with_clients_connected(site: S
         assert "Traceback" not in gateway.log_text()
 
 
-async def test_sigterm_ends_soon_while_the_broker_hangs(site: Site) -> None:
+async def test_sigterm_ends_soon_while_the_broker_hangs(site: GatewaySite) -> None:
     async with site.gateway() as gateway, sse(gateway.url) as client:
         await client.until("snapshot-end")
         site.server.pause()
@@ -378,7 +355,7 @@ async def test_sigterm_ends_soon_while_the_broker_hangs(site: Site) -> None:
         assert (await client.until("bye"))[-1].data == {"reason": "shutdown"}
 
 
-async def test_a_place_without_streams_says_so_and_waits(site: Site) -> None:
+async def test_a_place_without_streams_says_so_and_waits(site: GatewaySite) -> None:
     await site.js.delete_stream("FLEET_north")
     async with site.gateway() as gateway, sse(gateway.url) as client:
         end = (await client.until("snapshot-end"))[-1]
@@ -390,7 +367,7 @@ async def test_a_place_without_streams_says_so_and_waits(site: Site) -> None:
         assert await gateway.metric("fleet_gateway_resets_total") == 0
 
 
-async def test_health_turns_red_when_the_broker_hangs(site: Site) -> None:
+async def test_health_turns_red_when_the_broker_hangs(site: GatewaySite) -> None:
     async with site.gateway(HEALTH_LIMIT_SECONDS="3") as gateway, httpx.AsyncClient() as http:
 
         async def status() -> int:
@@ -403,7 +380,7 @@ async def test_health_turns_red_when_the_broker_hangs(site: Site) -> None:
         await eventually(status, lambda code: code == 200, what="/healthz green")
 
 
-async def test_streams_of_others_are_left_alone(site: Site) -> None:
+async def test_streams_of_others_are_left_alone(site: GatewaySite) -> None:
     await site.js.add_stream(StreamConfig(name="OTHER", subjects=["other.>"], max_bytes=1 << 20))  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
     await site.js.add_stream(  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
         StreamConfig(name="FLEET_Not_A_Label", subjects=["x.>"], max_bytes=1 << 20)
