@@ -14,7 +14,7 @@ import httpx
 import yaml
 from pydantic import SecretStr
 
-from e2e.commands import CommandError, Document, apply, get, kubectl, run
+from e2e.commands import CommandError, Document, apply, get, kubectl, patch, run
 from e2e.forward import forwarded
 from e2e.images import skaffold
 from e2e.options import ROOT, Options
@@ -167,8 +167,14 @@ class Site:
         """The fleets as they are once they have grown, whatever an earlier step left."""
         self.apply_fleet("north", GROWN["north"], shards=NORTH_SHARDS)
         self.apply_fleet("south", GROWN["south"], deletionPolicy="Delete")
+        self.forget_scale("south")
         self.apply_device_map(self.devices("east", GROWN["east"]))
         self.apply_fleet("east", 0, devicesFrom=[{"configMapRef": {"name": DEVICE_MAP}}])
+
+    def forget_scale(self, tenant: str) -> None:
+        """Shards by devices and load again: `kubectl apply` lets `kubectl scale`'s number be."""
+        change = {"spec": {"shards": {"replicas": None}}}
+        patch("routerfleet", tenant, self.namespace_of(tenant), change)
 
     def status(self, tenant: str) -> Document:
         """The status of a tenant's RouterFleet; empty before there is one."""

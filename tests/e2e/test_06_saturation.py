@@ -21,6 +21,7 @@ _QUIET_SECONDS = 25.0
 def test_a_saturated_poller_gets_a_shard_more_and_loses_it_when_the_load_goes(site: Site) -> None:
     bounds = {"max": _MOST_SHARDS}
     site.apply_fleet("south", GROWN["south"], deletionPolicy="Delete", shards=bounds)
+    site.forget_scale("south")
     wait_for_shards(site, "south", 1, seconds=120)
     site.apply_fleet(
         "south",
