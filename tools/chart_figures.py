@@ -13,11 +13,12 @@ from fleet_common.planning.budget import (
     SERVER_BASE_BYTES,
 )
 from fleet_contracts.streams import DUPLICATE_WINDOW_SECONDS
+from pages import page_command, write_page
 
-FIGURES: Final = Path(__file__).resolve().parent.parent / "charts/routerfleet/files/sizes.yaml"
+PAGE: Final = Path(__file__).resolve().parent.parent / "charts/routerfleet/files/sizes.yaml"
 
 
-def text() -> str:
+def render() -> str:
     """The file. Whole numbers stay whole: Helm's arithmetic tells them apart."""
     buckets = bucket_reservations()
     large = ServerBudget(memory_limit_bytes=1024**3, disk_bytes=0)
@@ -40,9 +41,8 @@ def text() -> str:
 
 def write() -> None:
     """Write the file."""
-    FIGURES.write_text(text(), encoding="utf-8")
-    print(f"generated {FIGURES.name}")
+    write_page(PAGE, render())
 
 
 if __name__ == "__main__":
-    write()
+    page_command(PAGE, render)

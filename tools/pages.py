@@ -16,7 +16,7 @@ def write_page(page: Path, text: str) -> None:
 
 def page_command(page: Path, render: Callable[[], str]) -> None:
     """Write the page, or with `--check` exit with 1 and the difference when it is not current."""
-    parser = argparse.ArgumentParser(description=f"make docs/{page.name}")
+    parser = argparse.ArgumentParser(description=f"make {page.name}")
     parser.add_argument("--check", action="store_true", help="only compare")
     if not parser.parse_args().check:
         write_page(page, render())

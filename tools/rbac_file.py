@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Final
 
 from fleet_operator.rbac import RULES
+from pages import page_command, write_page
 
-FILE: Final = (
+PAGE: Final = (
     Path(__file__).resolve().parent.parent / "charts/routerfleet/files/operator-rules.yaml"
 )
 
@@ -26,5 +27,8 @@ def render() -> str:
 
 def write() -> None:
     """Write the file."""
-    FILE.write_text(render(), encoding="utf-8")
-    print(f"generated {FILE.name}")
+    write_page(PAGE, render())
+
+
+if __name__ == "__main__":
+    page_command(PAGE, render)

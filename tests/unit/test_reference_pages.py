@@ -45,8 +45,17 @@ SETS = {
 services = pytest.mark.parametrize("service", SETS)
 
 
-@pytest.mark.parametrize("tool", ["settings_docs.py", "metrics_docs.py", "routerfleet_docs.py"])
-def test_a_reference_page_is_current(tool: str) -> None:
+@pytest.mark.parametrize(
+    "tool",
+    [
+        "settings_docs.py",
+        "metrics_docs.py",
+        "routerfleet_docs.py",
+        "rbac_file.py",
+        "chart_figures.py",
+    ],
+)
+def test_a_generated_file_is_current(tool: str) -> None:
     result = subprocess.run(  # noqa: S603 - our own tool
         [sys.executable, str(ROOT / "tools" / tool), "--check"],
         capture_output=True,
