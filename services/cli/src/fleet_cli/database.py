@@ -95,26 +95,32 @@ class ReadModel:
     def __init__(self, raw: "asyncpg.Connection[asyncpg.Record]") -> None:
         self._raw = raw
 
+    async def _rows(self, query: str, *arguments: object) -> "list[asyncpg.Record]":
+        with _as_transient():
+            return await self._raw.fetch(query, *arguments)
+
+    async def _value(self, query: str, *arguments: object) -> object:
+        with _as_transient():
+            return await self._raw.fetchval(query, *arguments)
+
     async def positions(self) -> list[Position]:
         """All streams' positions."""
-        with _as_transient():
-            rows = await self._raw.fetch(
-                "SELECT tenant, stream, created, generation, first_sequence, last_sequence, "
-                "events_stored, events_rejected, events_lost, rows_stored, rows_duplicate, "
-                "rows_expired FROM stream_accounts ORDER BY stream, generation"
-            )
+        rows = await self._rows(
+            "SELECT tenant, stream, created, generation, first_sequence, last_sequence, "
+            "events_stored, events_rejected, events_lost, rows_stored, rows_duplicate, "
+            "rows_expired FROM stream_accounts ORDER BY stream, generation"
+        )
         return [Position(*row.values()) for row in rows]
 
     async def devices(self, tenants: Sequence[str]) -> list[DeviceState]:
         """The devices of these tenants."""
-        with _as_transient():
-            rows = await self._raw.fetch(
-                "SELECT tenants.name, devices.name, reachable, status_slot, last_seen, "
-                "error_class, error_message "
-                "FROM devices JOIN tenants ON tenants.id = tenant_id "
-                "WHERE tenants.name = ANY($1) ORDER BY 1, 2",
-                list(tenants),
-            )
+        rows = await self._rows(
+            "SELECT tenants.name, devices.name, reachable, status_slot, last_seen, "
+            "error_class, error_message "
+            "FROM devices JOIN tenants ON tenants.id = tenant_id "
+            "WHERE tenants.name = ANY($1) ORDER BY 1, 2",
+            list(tenants),
+        )
         return [DeviceState(*row.values()) for row in rows]
 
     async def stored_keys(
@@ -124,39 +130,36 @@ class ReadModel:
         if kind is Kind.TRIM:
             return await self._stored_trims(tenant, first_slot_ms)
         table = SAMPLE_TABLE[kind]
-        with _as_transient():
-            rows = await self._raw.fetch(
-                f"SELECT DISTINCT devices.name, slot FROM {table} "  # noqa: S608 - fixed names
-                "JOIN devices ON devices.id = device_id JOIN tenants ON tenants.id = tenant_id "
-                "WHERE tenants.name = $1 AND slot >= $2",
-                tenant,
-                _EPOCH + first_slot_ms * _MILLISECOND,
-            )
+        rows = await self._rows(
+            f"SELECT DISTINCT devices.name, slot FROM {table} "  # noqa: S608 - fixed names
+            "JOIN devices ON devices.id = device_id JOIN tenants ON tenants.id = tenant_id "
+            "WHERE tenants.name = $1 AND slot >= $2",
+            tenant,
+            _EPOCH + first_slot_ms * _MILLISECOND,
+        )
         return {
             (cast("str", row[0]), (cast("datetime", row[1]) - _EPOCH) // _MILLISECOND)
             for row in rows
         }
 
     async def _stored_trims(self, tenant: str, first_slot_ms: int) -> set[tuple[str, int]]:
-        with _as_transient():
-            rows = await self._raw.fetch(
-                "SELECT slot FROM stream_trims JOIN stream_positions "
-                "ON stream_positions.id = position_id JOIN tenants ON tenants.id = tenant_id "
-                "WHERE tenants.name = $1 AND slot >= $2",
-                tenant,
-                _EPOCH + first_slot_ms * _MILLISECOND,
-            )
+        rows = await self._rows(
+            "SELECT slot FROM stream_trims JOIN stream_positions "
+            "ON stream_positions.id = position_id JOIN tenants ON tenants.id = tenant_id "
+            "WHERE tenants.name = $1 AND slot >= $2",
+            tenant,
+            _EPOCH + first_slot_ms * _MILLISECOND,
+        )
         slots = (cast("datetime", row[0]) for row in rows)
         return {(STREAM_DEVICE, (slot - _EPOCH) // _MILLISECOND) for slot in slots}
 
     async def rejected_sequences(self, stream: str) -> set[int]:
         """Sequences of the messages that were set aside."""
-        with _as_transient():
-            rows = await self._raw.fetch(
-                "SELECT sequence FROM rejected_events JOIN stream_positions "
-                "ON stream_positions.id = position_id WHERE stream = $1",
-                stream,
-            )
+        rows = await self._rows(
+            "SELECT sequence FROM rejected_events JOIN stream_positions "
+            "ON stream_positions.id = position_id WHERE stream = $1",
+            stream,
+        )
         return {cast("int", row[0]) for row in rows}
 
     @contextlib.asynccontextmanager
@@ -174,13 +177,12 @@ class ReadModel:
 
     async def lost_ranges(self, stream: str) -> dict[tuple[str, int], list[tuple[int, int]]]:
         """By (created, generation) the recorded ranges of sequences, in order."""
-        with _as_transient():
-            rows = await self._raw.fetch(
-                "SELECT created, generation, from_sequence, to_sequence FROM lost_ranges "
-                "JOIN stream_positions ON stream_positions.id = position_id WHERE stream = $1 "
-                "ORDER BY from_sequence",
-                stream,
-            )
+        rows = await self._rows(
+            "SELECT created, generation, from_sequence, to_sequence FROM lost_ranges "
+            "JOIN stream_positions ON stream_positions.id = position_id WHERE stream = $1 "
+            "ORDER BY from_sequence",
+            stream,
+        )
         found: dict[tuple[str, int], list[tuple[int, int]]] = {}
         for created, generation, first, last in rows:
             found.setdefault((created, generation), []).append((first, last))
@@ -188,12 +190,11 @@ class ReadModel:
 
     async def rejected_by_position(self, stream: str) -> dict[tuple[str, int], set[int]]:
         """By (created, generation) the sequences of messages that were set aside."""
-        with _as_transient():
-            rows = await self._raw.fetch(
-                "SELECT created, generation, sequence FROM rejected_events "
-                "JOIN stream_positions ON stream_positions.id = position_id WHERE stream = $1",
-                stream,
-            )
+        rows = await self._rows(
+            "SELECT created, generation, sequence FROM rejected_events "
+            "JOIN stream_positions ON stream_positions.id = position_id WHERE stream = $1",
+            stream,
+        )
         found: dict[tuple[str, int], set[int]] = {}
         for created, generation, sequence in rows:
             found.setdefault((created, generation), set()).add(sequence)
@@ -204,28 +205,26 @@ class ReadModel:
         tables = (*SAMPLE_TABLE.values(), *_MORE_SAMPLE_TABLES)
         total = 0
         for table in tables:
-            with _as_transient():
-                count = await self._raw.fetchval(
-                    f"SELECT count(*) FROM {table} JOIN devices ON devices.id = device_id "  # noqa: S608 - fixed names
-                    "JOIN tenants ON tenants.id = tenant_id WHERE tenants.name = $1",
-                    tenant,
-                )
+            count = await self._value(
+                f"SELECT count(*) FROM {table} JOIN devices ON devices.id = device_id "  # noqa: S608 - fixed names
+                "JOIN tenants ON tenants.id = tenant_id WHERE tenants.name = $1",
+                tenant,
+            )
             total += cast("int", count)
         return total
 
     async def answered_polls(self, tenant: str, since: datetime) -> dict[str, int]:
         """By device, the stored polls that were answered since then."""
-        with _as_transient():
-            rows = await self._raw.fetch(
-                "SELECT devices.name, count(*) FROM device_status_samples "
-                "JOIN devices ON devices.id = device_id JOIN tenants ON tenants.id = tenant_id "
-                "WHERE tenants.name = $1 AND device_status_samples.reachable AND slot >= $2 "
-                "AND slot + observed_after_slot_ms * interval '1 millisecond' >= $3 "
-                "GROUP BY devices.name",
-                tenant,
-                since - timedelta(days=1),  # no slot is observed later; prunes partitions
-                since,
-            )
+        rows = await self._rows(
+            "SELECT devices.name, count(*) FROM device_status_samples "
+            "JOIN devices ON devices.id = device_id JOIN tenants ON tenants.id = tenant_id "
+            "WHERE tenants.name = $1 AND device_status_samples.reachable AND slot >= $2 "
+            "AND slot + observed_after_slot_ms * interval '1 millisecond' >= $3 "
+            "GROUP BY devices.name",
+            tenant,
+            since - timedelta(days=1),  # no slot is observed later; prunes partitions
+            since,
+        )
         return {cast("str", row[0]): cast("int", row[1]) for row in rows}
 
     async def duplicate_keys(self, first_slot_ms: int) -> int:
@@ -238,27 +237,24 @@ class ReadModel:
         return total + await self._duplicates(interfaces, key, first_slot_ms)
 
     async def _duplicates(self, table: str, key: str, first_slot_ms: int) -> int:
-        with _as_transient():
-            count = await self._raw.fetchval(
-                f"SELECT coalesce(sum(n - 1), 0)::bigint FROM (SELECT count(*) AS n FROM {table} "  # noqa: S608 - fixed names
-                f"WHERE slot >= $1 GROUP BY {key} HAVING count(*) > 1) AS twice",
-                _EPOCH + first_slot_ms * _MILLISECOND,
-            )
+        count = await self._value(
+            f"SELECT coalesce(sum(n - 1), 0)::bigint FROM (SELECT count(*) AS n FROM {table} "  # noqa: S608 - fixed names
+            f"WHERE slot >= $1 GROUP BY {key} HAVING count(*) > 1) AS twice",
+            _EPOCH + first_slot_ms * _MILLISECOND,
+        )
         return cast("int", count)
 
     async def schema(self) -> Schema:
         """Applied migrations and TimescaleDB's version; TransientError before the first one."""
-        with _as_transient():
-            rows = await self._raw.fetch("SELECT name FROM schema_migrations ORDER BY version")
-            version = await self._raw.fetchval(
-                "SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'"
-            )
+        rows = await self._rows("SELECT name FROM schema_migrations ORDER BY version")
+        version = await self._value(
+            "SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'"
+        )
         return Schema(tuple(cast("str", row[0]) for row in rows), cast("str | None", version))
 
     async def server_version(self) -> str:
         """`18.4`."""
-        with _as_transient():
-            return cast("str", await self._raw.fetchval("SHOW server_version"))
+        return cast("str", await self._value("SHOW server_version"))
 
 
 @contextlib.asynccontextmanager
