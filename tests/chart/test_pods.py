@@ -130,6 +130,9 @@ def test_the_pod_file_is_one_that_the_operator_takes(chart: Chart, tmp_path: Pat
     assert extras.env == {
         "FLEET_POLLER__CONCURRENT_LOGINS": "8",
         "FLEET_POLLER__BUFFER_BYTES": "134217728",
+        "FLEET_POLLER__DEVICE_METRICS": "true",
+        "FLEET_POLLER__DEVICE_METRICS_GROUPS": "system,sensors,interfaces,wireless",
+        "FLEET_POLLER__DEVICE_METRICS_MAX_SERIES": "500000",
     }
     assert extras.resources is not None
     assert extras.resources["limits"]["memory"]

@@ -1,11 +1,16 @@
-{{/* Each file of files/alerts is one alert, named as the file; its runbook follows from the name. */}}
+{{/* Each file of files/alerts is one alert, named as the file; its runbook follows from the name.
+`${name}` in it is a threshold of the values. */}}
 {{- define "routerfleet.alerts" -}}
 {{- $monitoring := .Values.monitoring -}}
 {{- $rules := list -}}
 {{- range $path, $content := .Files.Glob "files/alerts/*.yaml" -}}
 {{- $name := base $path | trimSuffix ".yaml" -}}
 {{- if not (has $name $monitoring.rules.disabled) -}}
-{{- $alert := fromYaml (toString $content) -}}
+{{- $text := toString $content -}}
+{{- range $threshold, $value := $monitoring.rules.thresholds -}}
+{{- $text = replace (printf "${%s}" $threshold) (include "routerfleet.scalar" $value) $text -}}
+{{- end -}}
+{{- $alert := fromYaml $text -}}
 {{- $annotations := dict
   "summary" $alert.summary
   "description" $alert.description

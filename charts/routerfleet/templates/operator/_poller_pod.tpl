@@ -1,9 +1,14 @@
 {{/* What a shard's pod has besides what the operator knows itself; fleet_operator.poller_pods. */}}
 {{- define "routerfleet.operator.pollerPod" -}}
 {{- $pod := fromYaml (include "routerfleet.podValues" (dict "root" . "pod" .Values.poller.pod)) -}}
-{{- $env := dict -}}
+{{- $devices := .Values.poller.deviceMetrics -}}
+{{- $env := dict
+  "FLEET_POLLER__DEVICE_METRICS" (toString $devices.enabled)
+  "FLEET_POLLER__DEVICE_METRICS_GROUPS" (join "," $devices.groups)
+  "FLEET_POLLER__DEVICE_METRICS_MAX_SERIES" (include "routerfleet.scalar" $devices.maxSeries) -}}
 {{- with .Values.tracing.endpoint -}}
-{{- $env = dict "FLEET_TRACING__ENDPOINT" . "FLEET_TRACING__SAMPLE_RATIO" (include "routerfleet.scalar" $.Values.tracing.sampleRatio) -}}
+{{- $_ := set $env "FLEET_TRACING__ENDPOINT" . -}}
+{{- $_ := set $env "FLEET_TRACING__SAMPLE_RATIO" (include "routerfleet.scalar" $.Values.tracing.sampleRatio) -}}
 {{- end -}}
 {{- range $name, $value := .Values.poller.env -}}
 {{- $_ := set $env $name (include "routerfleet.scalar" $value) -}}
