@@ -18,7 +18,7 @@ from typing import cast
 
 from bench.figures import figure
 
-PARTS = ("contracts", "simulator", "poller", "writer", "gateway", "scale")
+PARTS = ("contracts", "simulator", "poller", "device_metrics", "writer", "gateway", "scale")
 RESULTS = Path(".bench/results.json")
 MINIMUM_RUNS = 5
 

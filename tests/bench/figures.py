@@ -50,6 +50,28 @@ FIGURES: tuple[Figure, ...] = (
     Figure(
         "poller_core_percent_101_devices", "%", "less", 1, "CPU of a shard, 101 devices at 60 s"
     ),
+    Figure(
+        "device_metrics_ratio_to_prometheus_client",
+        "x",
+        "more",
+        5,
+        "the same samples by prometheus_client's generate_latest = 1",
+    ),
+    Figure("device_metrics_cpu_us_per_sample", "us", "less", None, "CPU of a scrape by sample"),
+    Figure(
+        "device_metrics_longest_hold_ms",
+        "ms",
+        "less",
+        10,
+        "CPU that a scrape of 1,000 devices takes at a time before others run, at most",
+    ),
+    Figure(
+        "device_metrics_bytes_per_device",
+        "B",
+        "less",
+        8192,
+        "held for device metrics: 10 interfaces, 6 clients, scraped",
+    ),
     Figure("simulator_mb_2000_devices", "MB", "less", 400, "2,000 routers in one process"),
     Figure("simulator_polls_per_core", "polls/s", "more", None, "polls answered per CPU second"),
     Figure("writer_rows_per_second", "rows/s", "more", None, "rows from NATS to PostgreSQL"),
