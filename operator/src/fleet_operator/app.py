@@ -57,11 +57,13 @@ async def run(runtime: Runtime, settings: OperatorSettings, metrics: OperatorMet
     announcer = Announcer(kube, metrics)
 
     async def end(tenant: TenantId, shard: str) -> None:
-        namespace = next(
-            (one.owner.namespace for one in fleets.read() if one.tenant == tenant), None
-        )
-        if namespace is not None and await fence(kube, namespace, pod_name(tenant, shard)):
+        owner = next((one.owner for one in fleets.read() if one.tenant == tenant), None)
+        if owner is None:
+            return
+        fenced = await fence(kube, owner.namespace, pod_name(tenant, shard))
+        if fenced is not None:
             metrics.fenced.labels(tenant).inc()
+            announcer.say(owner, *fenced.event(shard), warning=True)
 
     assigning = Assigning(broker.client, broker.js, end, metrics, wake.ring)
 
