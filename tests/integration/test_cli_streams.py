@@ -24,7 +24,6 @@ from fleet_common.fleet_spec import RouterFleet, parse_fleet
 from fleet_common.planning import single_budget
 from fleet_common.streams.applier import PlanApplier
 from fleet_common.streams.declaring import differences
-from fleet_common.streams.live import WRITER_CONSUMER
 from fleet_common.streams.trims import TrimAnnouncer
 from fleet_common.streams.watch import StreamWatch
 from fleet_contracts.codec import decode
@@ -33,6 +32,7 @@ from fleet_contracts.gen.fleet.v1.events_pb2 import (
     TRIM_CAUSE_SHRUNK,
     Trim,
 )
+from fleet_contracts.streams import WRITER_CONSUMER
 from support.demo import demo
 from support.waiting import eventually
 

@@ -15,6 +15,11 @@ MAX_MESSAGE_BYTES = 512 * 1024
 DUPLICATE_WINDOW_SECONDS = 120.0
 """How long the broker remembers message ids; retries end well before."""
 
+WRITER_CONSUMER = "metrics-writer"
+"""The durable consumer whose acknowledgement floor is the position stored in the database."""
+FIRMWARE_CONSUMER = "firmware-checker"
+"""The durable consumer of those who check firmware."""
+
 INVENTORY_BUCKET = "fleet-inventory"
 """Device records, without credentials; key `<tenant>.<device>`."""
 ASSIGNMENTS_BUCKET = "fleet-assignments"

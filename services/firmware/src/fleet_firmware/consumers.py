@@ -27,6 +27,7 @@ from fleet_common.errors import TransientError
 from fleet_common.settings import NatsSection
 from fleet_common.tracing import Tracing
 from fleet_contracts.codec import RejectedEventError, decode
+from fleet_contracts.streams import FIRMWARE_CONSUMER
 from fleet_contracts.subjects import Kind, TenantId, kind_subjects, stream_name
 from fleet_firmware.checker import Checker
 from fleet_firmware.metrics import FirmwareMetrics
@@ -36,7 +37,6 @@ _log = logging.getLogger(__name__)
 # Not "faststream": that logger has a handler of its own, which writes coloured text.
 _faststream_log = logging.getLogger("fleet_firmware.faststream")
 
-DURABLE: Final = "firmware-checker"
 ACK_WAIT_SECONDS: Final = 30.0
 MAX_UNACKNOWLEDGED: Final = 256
 _BATCH: Final = 64
@@ -89,7 +89,7 @@ class FirmwareConsumer:
         subscriber = broker.subscriber(
             kind_subjects(tenant, Kind.FIRMWARE),
             stream=JStream(stream_name(tenant), declare=False),
-            durable=DURABLE,
+            durable=FIRMWARE_CONSUMER,
             pull_sub=PullSub(batch_size=_BATCH, timeout=_FETCH_SECONDS),
             # A new consumer begins with what is known of each device, not with history.
             config=ConsumerConfig(

@@ -17,9 +17,10 @@ from fleet_common.errors import TransientError
 from fleet_common.health import Health, Progress
 from fleet_common.jetstream_api import ask
 from fleet_common.tenant_streams import tenant_streams
+from fleet_contracts.streams import FIRMWARE_CONSUMER
 from fleet_contracts.subjects import TenantId, stream_name
 from fleet_firmware.checker import Checker
-from fleet_firmware.consumers import DURABLE, FirmwareConsumer
+from fleet_firmware.consumers import FirmwareConsumer
 from fleet_firmware.metrics import FirmwareMetrics
 from fleet_firmware.settings import FirmwareSettings
 
@@ -135,7 +136,7 @@ class Tenants:
 
     async def _waiting_events(self, name: TenantId) -> int | None:
         """Events not answered yet; None where the consumer does not exist."""
-        question = f"CONSUMER.INFO.{stream_name(name)}.{DURABLE}"
+        question = f"CONSUMER.INFO.{stream_name(name)}.{FIRMWARE_CONSUMER}"
         answer = await ask(self._client, question, {}, self._timeout_seconds)
         if not answer:
             return None

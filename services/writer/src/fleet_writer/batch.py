@@ -18,7 +18,8 @@ from fleet_writer.directory import DeviceEntry, DeviceKey, Directory
 from fleet_writer.fold import DeviceState, fold
 from fleet_writer.partitions import Partition
 from fleet_writer.positions import Position
-from fleet_writer.rows import Rows, RowSet, SensorKey, UnknownSensorError, joined
+from fleet_writer.rows import Rows, RowSet, joined
+from fleet_writer.sensors import SensorKey, UnknownSensorError
 
 _REASON_CLASS_LENGTH: Final = 60
 _YIELD_EVERY: Final = 50

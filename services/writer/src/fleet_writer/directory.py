@@ -21,7 +21,7 @@ from fleet_writer.fold import (
     InventoryPart,
     StatusPart,
 )
-from fleet_writer.rows import SensorIds, SensorKey
+from fleet_writer.sensors import SensorIds, SensorKey
 from fleet_writer.times import EPOCH, to_ms, to_ms_or_none, to_seconds_or_none
 
 type DeviceKey = tuple[TenantId, DeviceId]

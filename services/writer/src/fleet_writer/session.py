@@ -31,7 +31,7 @@ from fleet_writer.metrics import WriterMetrics
 from fleet_writer.partitions import Partitions
 from fleet_writer.positions import Position, open_position, release, try_own
 from fleet_writer.retention import Retention
-from fleet_writer.rows import SensorKey
+from fleet_writer.sensors import SensorKey
 from fleet_writer.settings import WriterSettings
 from fleet_writer.source import Mailbox, Source
 from fleet_writer.store import Committed, Store

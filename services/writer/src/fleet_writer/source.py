@@ -30,6 +30,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
 from fleet_common.raw_client import RawClient
+from fleet_contracts.streams import WRITER_CONSUMER
 from fleet_writer.batch import Message, Skip
 from fleet_writer.errors import BrokerAwayError
 from fleet_writer.positions import Position
@@ -37,7 +38,6 @@ from fleet_writer.streams import stream_state
 
 _log = logging.getLogger(__name__)
 
-CONSUMER_NAME: Final = "metrics-writer"
 _ACK_WAIT_SECONDS: Final = 3_600.0
 _HEARTBEAT_SECONDS: Final = 2.0
 _REQUEST_SECONDS: Final = 30.0
@@ -163,7 +163,7 @@ class Source:
             "idle_heartbeat": int(_HEARTBEAT_SECONDS * _NANOSECOND),
         }
         self._publish(
-            f"$JS.API.CONSUMER.MSG.NEXT.{self.position.stream}.{CONSUMER_NAME}",
+            f"$JS.API.CONSUMER.MSG.NEXT.{self.position.stream}.{WRITER_CONSUMER}",
             orjson.dumps(request),
             self._inbox,
         )
@@ -201,11 +201,11 @@ class Source:
             self.buffer.append(Skip(self.position, state.first_sequence - 1))
             self._mailbox.added()
         with contextlib.suppress(NotFoundError):
-            await self._js.delete_consumer(stream, CONSUMER_NAME)
+            await self._js.delete_consumer(stream, WRITER_CONSUMER)
         await self._js.add_consumer(  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
             stream,
             ConsumerConfig(
-                durable_name=CONSUMER_NAME,
+                durable_name=WRITER_CONSUMER,
                 description="stored position of the metrics-writer: ack_floor.stream_seq",
                 deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
                 opt_start_seq=self._next_sequence,

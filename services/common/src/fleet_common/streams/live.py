@@ -15,11 +15,9 @@ from nats.js.errors import NotFoundError
 
 from fleet_common.jetstream_api import Answer, ask, list_all
 from fleet_common.planning import AccountLimits, ExistingStream, Reservation, StreamState
-from fleet_contracts.streams import StreamStorage
+from fleet_contracts.streams import FIRMWARE_CONSUMER, WRITER_CONSUMER, StreamStorage
 
-WRITER_CONSUMER: Final = "metrics-writer"
-"""Its acknowledgement floor is the position stored in the database."""
-_DURABLES: Final = frozenset({WRITER_CONSUMER, "firmware-checker"})
+_DURABLES: Final = frozenset({WRITER_CONSUMER, FIRMWARE_CONSUMER})
 _LOOKS_TO_BE_BEHIND: Final = 2
 
 
