@@ -99,7 +99,7 @@ def test_a_device_that_is_listed_twice_is_an_error_here(tmp_path: Path) -> None:
         ({"kind": "ConfigMap"}, "document 1: not a valid ConfigMap:\n  metadata: is missing"),
         (
             {"kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"key": [1]}},
-            "data.key: Input should be a valid string",
+            "data.key: must be text",
         ),
         ({"kind": "ConfigMap", "metadata": {"name": "a"}}, "holds no RouterFleet"),
         ({"kind": "Secret", "metadata": {"name": "a"}}, "kind: Input should be 'RouterFleet'"),

@@ -40,6 +40,13 @@ def test_an_inventory_with_wrong_rows_names_some_counts_the_rest_and_says_what_g
     assert verdict.message.endswith("; and 4 more. The other 3 devices are polled")
 
 
+@pytest.mark.parametrize(("devices", "end"), [(0, "wrong"), (1, "wrong. The other one is polled")])
+def test_few_other_devices_are_spoken_of_as_such(devices: int, end: str) -> None:
+    verdict = inventory_verdict(Resolution(fleet("north", devices), (problem(1),)))
+
+    assert verdict.message == f"row 1: {end}"
+
+
 @pytest.mark.parametrize(
     ("devices", "reason", "message"),
     [(0, "NoDevices", "no device is listed"), (1, "AllValid", "1 device listed")],
@@ -68,7 +75,7 @@ def test_credentials_are_valid_when_no_secret_is_missing() -> None:
     )
     verdict = credentials_verdict([missing], 2)
     assert (verdict.status, verdict.reason) == (ConditionStatus.FALSE, "SecretMissing")
-    assert verdict.message == "Secret login: does not exist. The others are polled"
+    assert verdict.message == "Secret login: does not exist. Devices of other Secrets are polled"
 
 
 def test_a_window_that_fits_is_not_reduced() -> None:

@@ -97,9 +97,9 @@ def test_one_malformed_row_among_a_thousand_is_named_and_the_others_are_polled()
         ({"address": "h"}, "row 1: field name: is missing and must be given"),
         ({"name": "A_b", "address": "h"}, "'A_b' is not a DNS-1123 label"),
         ({"name": "a", "adress": "h"}, "field adress: no such field; allowed here: address, cred"),
-        ({"name": True, "address": "h"}, "field name: Input should be a valid string (it is True)"),
-        ("text", "row 1: Input should be a valid dictionary"),
-        (None, "row 1: Input should be a valid dictionary"),
+        ({"name": True, "address": "h"}, "field name: must be text: put it in quotes (it is True)"),
+        ("text", "row 1: must be a mapping"),
+        (None, "row 1: must be a mapping"),
         ({"name": "routerfleet", "address": "h"}, "no device may be called routerfleet"),
         (
             {"name": "a", "address": "h", "tls": {"mode": "pinned"}},
@@ -144,14 +144,20 @@ def test_a_syntax_error_costs_only_the_row_it_is_in() -> None:
         ("{[", "is neither YAML nor JSON"),
         ('[{"name": "a"', "is neither YAML nor JSON"),
         ("- name: a\n\ttab", "row 1: line 1: not YAML"),
-        pytest.param("[" * 100_000, "is neither YAML nor JSON", id="nested"),
+        pytest.param("[" * 100_000, "is neither YAML nor JSON: nested too deeply", id="nested"),
+        # A forgotten dash: of two devices YAML alone would silently keep the second.
+        ("- name: a\n  address: h\n  name: b", "row 1: line 1: not YAML: the field name stands"),
+        ('[{"name": "a", "address": "h", "name": "b"}]', "the field name stands twice"),
+        (None, "is not text in UTF-8"),
         ("- !!timestamp x", "row 1: line 1: not YAML"),
         ("- !!int ''", "row 1: line 1: not YAML"),
         ("- !!bool maybe", "row 1: line 1: not YAML"),
-        ("- &a {name: *a}", "row 1: field name: Input should be a valid string"),
+        ("- &a {name: *a}", "row 1: field name: must be text"),
     ],
 )
-def test_a_key_without_a_list_says_so_and_the_other_keys_are_read(text: str, expected: str) -> None:
+def test_a_key_without_a_list_says_so_and_the_other_keys_are_read(
+    text: str | None, expected: str
+) -> None:
     maps = {"sites": {"a": text, "b": yaml.safe_dump(rows("good"))}}
     resolution = resolve(body(devicesFrom=[from_map()]), maps)
 
@@ -259,7 +265,7 @@ def test_ten_thousand_devices_are_read_in_seconds_and_more_are_left_out() -> Non
         ({"cadence": {"interval": "soon"}}, "spec.cadence.interval: 'soon' is not a duration"),
         ({"unknown": 1}, "spec.unknown: no such field; allowed here: cadence, credentials"),
         ({"devices": "text"}, "spec.devices: must be a list"),
-        ({"devicesFrom": [{"configMapRef": None}]}, "spec.devicesFrom[0].configMapRef: Input"),
+        ({"devicesFrom": [{"configMapRef": None}]}, "spec.devicesFrom[0].configMapRef: must be a"),
         ({"deletionPolicy": "Keep"}, "spec.deletionPolicy: Input should be 'Retain' or 'Delete'"),
         (
             {"database": {"retentionDays": {"health": 0}}},

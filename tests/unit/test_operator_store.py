@@ -92,6 +92,11 @@ def test_lists_of_devices_are_kept_packed_and_read_the_same() -> None:
     assert "10.0.0.7" not in str(kept)
 
 
+def test_of_a_config_maps_bytes_only_the_key_is_kept() -> None:
+    document = config_map("rows", {"a": "[]"}) | {"binaryData": {"latin-1.yaml": "/w=="}}
+    assert unpacked(trimmed(CONFIG_MAP, document)["data"]) == {"a": "[]", "latin-1.yaml": None}
+
+
 def test_what_is_known_is_no_news() -> None:
     store, _ = make()
     store.put(CONFIG_MAP, config_map("a", {}, version=5))

@@ -32,7 +32,7 @@ def inventory_verdict(resolution: Resolution) -> Verdict:
         reason = resolution.problems[0].kind.value
         message = summarize(resolution.problems)
         if resolution.fleet is not None:
-            message += f". The other {_devices(len(resolution.fleet.spec.devices))} are polled"
+            message += _others(len(resolution.fleet.spec.devices))
         return Verdict(type_, ConditionStatus.FALSE, reason, message)
     count = len(resolution.fleet.spec.devices) if resolution.fleet is not None else 0
     if not count:
@@ -54,7 +54,9 @@ def credentials_verdict(
         for one in rejected
     ]
     if problems:
-        message = f"{'; '.join([summarize(problems), *refusals])}. The others are polled"
+        message = (
+            f"{'; '.join([summarize(problems), *refusals])}. Devices of other Secrets are polled"
+        )
         return Verdict(type_, ConditionStatus.FALSE, problems[0].kind.value, message)
     if refusals:
         message = f"{'; '.join(refusals)}. They are tried again when it changes, and now and then"
@@ -115,5 +117,16 @@ def reason_word(reason: Reason) -> str:
     return "".join(part.capitalize() for part in reason.value.split("-"))
 
 
+def _others(count: int) -> str:
+    if not count:
+        return ""
+    return f". The other {_devices(count)} are polled" if count > 1 else ". The other one is polled"
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 device`, `2 devices`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def _devices(count: int) -> str:
-    return f"{count} device{'' if count == 1 else 's'}"
+    return counted(count, "device")

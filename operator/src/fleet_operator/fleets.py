@@ -138,7 +138,7 @@ class Fleets:
                 known = replace(known, body=document)
                 self._read[owner.uid] = _Read(versions, known)
             return known
-        data: dict[str, dict[str, str] | None] = {
+        data: dict[str, dict[str, str | None] | None] = {
             name: None if one is None else unpacked(one.get("data")) or {}
             for name, one in config_maps.items()
         }

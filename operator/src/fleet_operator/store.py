@@ -51,7 +51,9 @@ def trimmed(kind: ObjectKind, document: Document) -> Document:
         kept = {"metadata": _identity(metadata)}
         if kind is SECRET:
             return {**kept, "keys": [one for one in data if data[one]]}
-        return {**kept, "data": Packed(data)}
+        # Of what is no text only that it is there: binaryData comes of a file that is not UTF-8.
+        binary = dict.fromkeys(document.get("binaryData") or ())
+        return {**kept, "data": Packed({**binary, **data})}
     if kind is ROUTER_FLEET and part(document, "spec").get("devices"):
         spec = document["spec"]
         document = {**document, "spec": {**spec, "devices": Packed(spec["devices"])}}

@@ -8,6 +8,7 @@ from fleet_common.fleet_spec import Problem, summarize
 from fleet_common.liveness import RejectedLogins
 from fleet_common.planning import StreamPlan
 from fleet_operator.conditions import (
+    counted,
     credentials_verdict,
     inventory_verdict,
     sized_verdict,
@@ -80,11 +81,14 @@ def _ready(one: Situation, parts: Sequence[Verdict]) -> Verdict:
             return Verdict(ConditionType.READY, _FALSE, part.reason, part.message)
     if fleet.spec.suspend:
         return Verdict(ConditionType.READY, _TRUE, "Suspended", "nothing is polled (spec.suspend)")
+    if not one.shards_wanted:
+        none = "nothing is polled: no shard is asked for (spec.shards)"
+        return Verdict(ConditionType.READY, _TRUE, "NoShards", none)
     return Verdict(
         ConditionType.READY,
         _TRUE,
         "Polling",
-        f"{len(fleet.spec.devices)} devices on {one.shards_ready} shards",
+        f"{counted(len(fleet.spec.devices), 'device')} on {counted(one.shards_ready, 'shard')}",
     )
 
 

@@ -17,8 +17,9 @@ from fleet_common.fleet_spec.wording import explain
 
 _MESSAGE_LENGTH: Final = 500
 
-type ConfigMaps = Mapping[str, Mapping[str, str] | None]
-"""`data` by ConfigMap name; None or absent: there is no such ConfigMap."""
+type ConfigMaps = Mapping[str, Mapping[str, str | None] | None]
+"""Texts by key by ConfigMap name. None or absent: there is no such ConfigMap. A text that is
+None: the key holds bytes that are no text (`binaryData`)."""
 
 
 class ProblemKind(StrEnum):
@@ -115,8 +116,13 @@ def _add_config_map(
         _unread(found, ProblemKind.CONFIG_MAP_KEY_MISSING, source, "holds no key")
     for key in [reference.key] if reference.key is not None else sorted(data):
         where = f"{source}, key {key}"
+        text = data[key]
+        if text is None:
+            message = "is not text in UTF-8 (kubectl made it binaryData)"
+            _unread(found, ProblemKind.CONFIG_MAP_UNREADABLE, where, message)
+            continue
         try:
-            rows = read_rows(data[key])
+            rows = read_rows(text)
         except UnreadableTextError as error:
             _unread(found, ProblemKind.CONFIG_MAP_UNREADABLE, where, str(error))
             continue

@@ -2,16 +2,18 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast, override
 
 import yaml
+from yaml.constructor import ConstructorError
 
-_Loader: Final[type[yaml.SafeLoader] | type[yaml.CSafeLoader]] = getattr(
-    yaml, "CSafeLoader", yaml.SafeLoader
-)  # libyaml reads 10,000 devices in a second, pure Python in ten
+if TYPE_CHECKING:
+    _SafeLoader = yaml.SafeLoader
+else:  # libyaml reads 10,000 devices in a second, pure Python in ten
+    _SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _UNREADABLE: Final = (
     yaml.YAMLError,
     ValueError,
@@ -31,6 +33,34 @@ class Row:
     number: int
     value: object
     error: str | None = None
+
+
+class _Loader(_SafeLoader):
+    """Of a field that stands twice YAML keeps the last: a forgotten dash would lose a device."""
+
+    @override
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """What the node holds; each field once."""
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if len(set(names)) < len(names):
+            raise ConstructorError(problem=_twice(names))
+        return super().construct_mapping(node, deep=deep)
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise _TwiceError(_twice([name for name, _ in pairs]))
+    return made
+
+
+def _twice(names: Sequence[str]) -> str:
+    twice = next(name for name in names if names.count(name) > 1)
+    return f"the field {twice[:63]} stands twice in one device"
+
+
+class _TwiceError(ValueError):
+    pass
 
 
 class UnreadableTextError(ValueError):
@@ -65,7 +95,9 @@ _WORDS: Final[dict[type, str]] = {dict: "a mapping", str: "a text", type(None): 
 def _load(text: str) -> object:
     if text.lstrip().startswith("["):
         try:
-            return json.loads(text)
+            return json.loads(text, object_pairs_hook=_once)
+        except _TwiceError:
+            raise
         except ValueError:
             pass  # YAML's flow style also begins with a bracket
     return yaml.load(text, Loader=_Loader)  # noqa: S506 - the safe loader, in C
@@ -94,6 +126,8 @@ def _read_piece(number: int, line: int, piece: str) -> Row:
 
 
 def _first_line(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
     if isinstance(error, yaml.MarkedYAMLError) and error.problem:
         return error.problem
     return str(error).partition("\n")[0]

@@ -21,7 +21,12 @@ def _line(item: ErrorDetails, model: type[BaseModel]) -> str:
         return f"{where}: is missing and must be given"
     message = item["msg"].removeprefix("Value error, ")
     value = item["input"]
-    shown = f" (it is {value!r})" if isinstance(value, str | int | float | bool) else ""
+    plain = isinstance(value, str | int | float | bool)
+    if item["type"] in {"model_type", "dict_type"}:
+        message = "must be a mapping, with a name and a value for each field"
+    elif item["type"] == "string_type":
+        message = f"must be text{': put it in quotes' if plain else ''}"
+    shown = f" (it is {value!r})" if plain and repr(value) not in message else ""
     return f"{where}: {message}{shown}"
 
 
