@@ -115,6 +115,7 @@ async def _longest_hold(exposition: DeviceExposition) -> float:
     waiting = asyncio.create_task(others())
     await asyncio.sleep(0)
     await _scrape(exposition)
+    await asyncio.sleep(0)
     waiting.cancel()
     await asyncio.wait([waiting])
     return longest

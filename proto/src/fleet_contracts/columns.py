@@ -49,22 +49,19 @@ def pack(readings: Sequence[InterfaceReading], inventory_revision: int) -> Inter
 
 def unpack_totals(message: Interfaces) -> list[list[int | None]]:
     """One list for each of COUNTER_COLUMNS, parallel to `message.ids`."""
-    count = len(message.ids)
-    zero_columns = message.zero_columns
-    columns: list[list[int | None]] = []
-    for position, name in enumerate(COUNTER_COLUMNS):
-        # A slice is a plain list, made at once: iterating upb's container takes twice as long.
-        values: list[int] = getattr(message, name)[:]
-        if values:
-            if 0 in values:
-                columns.append([value - 1 if value else None for value in values])
-            else:  # mostly: the router gave every value
-                columns.append([value - 1 for value in values])
-        elif zero_columns >> (FIRST_COLUMN_FIELD + position) & 1:
-            columns.append([0] * count)
-        else:
-            columns.append([None] * count)
-    return columns
+    return [unpack_column(message, position) for position in range(len(COUNTER_COLUMNS))]
+
+
+def unpack_column(message: Interfaces, position: int) -> list[int | None]:
+    """The one of COUNTER_COLUMNS at this position."""
+    # A slice is a plain list, made at once: iterating upb's container takes twice as long.
+    values: list[int] = getattr(message, COUNTER_COLUMNS[position])[:]
+    if values:
+        if 0 in values:
+            return [value - 1 if value else None for value in values]
+        return [value - 1 for value in values]  # mostly: the router gave every value
+    given = message.zero_columns >> (FIRST_COLUMN_FIELD + position) & 1
+    return [0 if given else None] * len(message.ids)
 
 
 def unpack(message: Interfaces) -> list[InterfaceReading]:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final, Literal
 
 from fleet_contracts.subjects import Kind
-from fleet_poller.exposition.description import escaped, more_labels
+from fleet_poller.exposition.description import more_labels
 from fleet_poller.exposition.view import Column, View
 
 
@@ -95,40 +95,22 @@ def device_info(
     return Family(name, "info", labels, text, Group.DEVICE, lines, one)
 
 
-def sensor_value(name: str, unit: int, text: str, thousandths: int = 1000) -> Family:
-    """A sample for each sensor of a unit; `thousandths` of it are one of the metric's."""
+def sensor_value(name: str, unit: int, text: str, *labels: str) -> Family:
+    """A sample for each sensor of a unit; one that says a word has it as a label."""
 
     def lines(view: View) -> str:
-        return "".join(
-            [
-                f'{name}{{{view.labels},sensor="{escaped(sensor)}"}} '
-                f"{reading.value_thousandths / thousandths}\n"
-                for sensor, reading in view.sensors.get(unit, ())
-                if reading.HasField("value_thousandths")
-            ]
-        )
+        return named(name, view.sensors.get(unit, ""))
 
-    return Family(name, "gauge", ("sensor",), text, Group.SENSORS, lines, sensors)
+    return Family(name, "gauge", ("sensor", *labels), text, Group.SENSORS, lines, sensors)
 
 
-def sensor_state(name: str, unit: int, text: str) -> Family:
-    """A sample for each sensor that says a word, which is a label."""
-
-    def lines(view: View) -> str:
-        return "".join(
-            [
-                f"{name}{view.with_labels(sensor=sensor, state=reading.state)} 1\n"
-                for sensor, reading in view.sensors.get(unit, ())
-            ]
-        )
-
-    labels = ("sensor", "state")
-    return Family(name, "gauge", labels, text, Group.SENSORS, lines, sensors)
+def named(name: str, lines: str) -> str:
+    """Each of the lines with the metric's name before it."""
+    return (name + lines.replace("\n", "\n" + name))[: -len(name)] if lines else ""
 
 
 def interface_value(name: str, text: str, read: Callable[[View], Column]) -> Family:
     """A sample for each interface; `read` gives values in the order of the description."""
-    begin = "\n" + name
 
     def lines(view: View) -> str:
         values, description = read(view), view.description
@@ -141,8 +123,7 @@ def interface_value(name: str, text: str, read: Callable[[View], Column]) -> Fam
                 [f"{name}{line % (value,)}\n" for line, value in each if value is not None]
             )
         # Formatting all lines at once and then naming them takes half the time.
-        text = description.lines % tuple(values)
-        return (name + text.replace("\n", begin))[: -len(name)]
+        return named(name, description.lines % tuple(values))
 
     labels = ("interface",)
     return Family(name, family_type(name), labels, text, Group.INTERFACES, lines, interfaces)
@@ -150,12 +131,12 @@ def interface_value(name: str, text: str, read: Callable[[View], Column]) -> Fam
 
 def interfaces(view: View) -> int:
     """A sample an interface."""
-    return len(view.description.ids) if view.description is not None and view.columns else 0
+    return len(view.interfaces.ids) if view.interfaces is not None else 0
 
 
 def sensors(view: View) -> int:
     """A sample a sensor, in one of the families for sensors."""
-    return sum(map(len, view.sensors.values()))
+    return view.sensor_count
 
 
 SHARING: Final = frozenset({sensors})

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Final
 
+import fleet_contracts.gen.fleet.v1.events_pb2 as pb
 from fleet_contracts.codec import COUNTER_COLUMNS
+from fleet_contracts.columns import unpack_bits, unpack_column
 from fleet_poller.exposition.description import INTERFACE_LABELS, Description
 from fleet_poller.exposition.families import Family, Group, interface_value, interfaces
 from fleet_poller.exposition.view import Column, View
@@ -13,30 +15,35 @@ def _column(name: str) -> Callable[[View], Column]:
     position = COUNTER_COLUMNS.index(name)
 
     def read(view: View) -> Column:
-        return view.columns[position] if view.columns else ()
+        return unpack_column(view.interfaces, position) if view.interfaces is not None else ()
 
     return read
 
 
-def _flag(position: int) -> Callable[[View], Column]:
-    def read(view: View) -> Column:
-        return view.flags[position] if view.flags else ()
+def _bitmap(read: Callable[[pb.Interfaces], bytes]) -> Callable[[View], Column]:
+    def flags(view: View) -> Column:
+        interfaces = view.interfaces
+        return unpack_bits(read(interfaces), len(interfaces.ids)) if interfaces is not None else ()
 
-    return read
+    return flags
 
 
 def _described(read: Callable[[Description], Column]) -> Callable[[View], Column]:
     """From the inventory, while there are readings beside it."""
 
     def described(view: View) -> Column:
-        return read(view.description) if view.description is not None and view.columns else ()
+        return (
+            read(view.description)
+            if view.description is not None and view.interfaces is not None
+            else ()
+        )
 
     return described
 
 
 def _interface_info(name: str, text: str) -> Family:
     def lines(view: View) -> str:
-        if view.description is None or not view.columns:
+        if view.description is None or view.interfaces is None:
             return ""
         return "".join([name + line for line in view.description.interface_info])
 
@@ -98,12 +105,12 @@ INTERFACE_FAMILIES: Final = (
     interface_value(
         "routeros_interface_up",
         "1 while the interface runs: it has a link, or a peer.",
-        _flag(0),
+        _bitmap(lambda interfaces: interfaces.running_bitmap),
     ),
     interface_value(
         "routeros_interface_disabled",
         "1 where the interface is disabled by configuration.",
-        _flag(1),
+        _bitmap(lambda interfaces: interfaces.disabled_bitmap),
     ),
     interface_value(
         "routeros_interface_link_rate_bytes_per_second",

@@ -70,8 +70,7 @@ class DeviceExposition:
     async def stream(self, *, openmetrics: bool) -> AsyncIterator[bytes]:
         """The text in pieces of about 32 KiB; without OpenMetrics' closing line."""
         pace = _Pace()
-        views = await self._views(pace)
-        blocks = _blocks(views)
+        blocks = _blocks(await self._views(pace))
         parts: list[str] = []
         size = 0
         for family in self._families:
@@ -90,6 +89,9 @@ class DeviceExposition:
                     size = 0
                 await pace.keep()
         yield "".join(parts).encode()
+        while blocks:  # thousands of objects at once would take their time
+            blocks.pop()
+            await pace.keep()
 
     async def _views(self, pace: "_Pace") -> list[View]:
         """The devices that have been polled, by name, as far as the bound on series allows."""

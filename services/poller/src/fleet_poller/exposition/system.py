@@ -11,7 +11,6 @@ from fleet_poller.exposition.families import (
     device_info,
     device_value,
     one,
-    sensor_state,
     sensor_value,
 )
 from fleet_poller.exposition.view import View
@@ -224,14 +223,14 @@ DEVICE_FAMILIES: Final = (
         "routeros_sensor_ratio",
         pb.SENSOR_UNIT_PERCENT,
         "A sensor that the router gives in percent, 0 to 1.",
-        thousandths=100_000,
     ),
     sensor_value(
         "routeros_sensor_value", pb.SENSOR_UNIT_UNSPECIFIED, "A sensor whose unit is not known."
     ),
-    sensor_state(
+    sensor_value(
         "routeros_sensor_state",
         pb.SENSOR_UNIT_STATE,
         "1 for the word that a sensor says: ok, fail, …",
+        "state",
     ),
 )

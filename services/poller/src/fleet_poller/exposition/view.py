@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 import fleet_contracts.gen.fleet.v1.events_pb2 as pb
-from fleet_contracts.columns import unpack_bits, unpack_totals
 from fleet_contracts.subjects import Kind
 from fleet_poller.exposition.description import escaped, more_labels
 from fleet_poller.exposition.held import HeldEvents
@@ -20,19 +19,22 @@ type Column = Sequence[int | None]
 class View:
     """Read only once it is made; lives as long as one scrape.
 
+    Few objects that Python's collector would look at: with those of a thousand devices it
+    would stop everything in the middle of each scrape.
+
     A device that is down has a status, and what rarely changes: inventory and firmware.
     """
 
     __slots__ = (
         "clients",
-        "columns",
         "description",
         "firmware",
-        "flags",
         "health",
+        "interfaces",
         "labels",
         "last_seen_ms",
         "radios",
+        "sensor_count",
         "sensors",
         "status",
         "up",
@@ -51,7 +53,9 @@ class View:
         self.firmware = event.firmware if event is not None else None
         event = _decoded(payloads.get(Kind.HEALTH)) if up else None
         self.health = event.health if event is not None else None
-        self.sensors: dict[int, list[tuple[str, pb.Sensor]]] = {}
+        self.sensors: dict[int, str] = {}
+        """By unit, a line for each sensor with everything but the metric's name."""
+        self.sensor_count = 0
         if self.health is not None:
             self._take_sensors(self.health.sensors)
         self.wireless: pb.Wireless | None = None
@@ -59,9 +63,7 @@ class View:
         self.clients: Sequence[pb.WirelessClient] = ()
         if up and (payload := payloads.get(Kind.WIRELESS)) is not None:
             self._take_wireless(pb.Event.FromString(payload).wireless)
-        self.columns: Sequence[Column] = ()
-        self.flags: Sequence[Sequence[bool]] = ()
-        """Running and disabled."""
+        self.interfaces: pb.Interfaces | None = None
         if up and (payload := payloads.get(Kind.INTERFACES)) is not None:
             self._take_interfaces(pb.Event.FromString(payload).interfaces)
 
@@ -70,15 +72,11 @@ class View:
         return f"{{{self.labels}{more_labels(labels, labels.values())}}}"
 
     def _take_interfaces(self, interfaces: pb.Interfaces) -> None:
-        """Nothing of them when they are not those that the inventory describes."""
+        """Not when they are others than those that the inventory describes."""
         ids, known = interfaces.ids[:], self.description
         if known is None or known.revision != interfaces.inventory_revision or known.ids != ids:
             return
-        self.columns = unpack_totals(interfaces)
-        self.flags = (
-            unpack_bits(interfaces.running_bitmap, len(ids)),
-            unpack_bits(interfaces.disabled_bitmap, len(ids)),
-        )
+        self.interfaces = interfaces
 
     def _take_wireless(self, wireless: pb.Wireless) -> None:
         """Each radio and each client of an interface once: what moves may be listed twice."""
@@ -89,14 +87,23 @@ class View:
         )
 
     def _take_sensors(self, sensors: Iterable[pb.Sensor]) -> None:
-        """By unit; of two with the same name, the first."""
+        """Of two with the same unit and name, the first."""
         seen: set[tuple[int, str]] = set()
         for sensor in sensors:
             unit = sensor.unit
             name = _SENSOR_NAMES[sensor.known_name] if sensor.known_name else sensor.name
-            if (unit, name) not in seen:
-                seen.add((unit, name))
-                self.sensors.setdefault(unit, []).append((name, sensor))
+            if (unit, name) in seen:
+                continue
+            seen.add((unit, name))
+            self.sensors[unit] = self.sensors.get(unit, "") + self._sensor_line(name, sensor)
+        self.sensor_count = len(seen)
+
+    def _sensor_line(self, name: str, sensor: pb.Sensor) -> str:
+        labels = f'{{{self.labels},sensor="{escaped(name)}"'
+        if sensor.unit == pb.SENSOR_UNIT_STATE:
+            return f'{labels},state="{escaped(sensor.state)}"}} 1\n'
+        whole = 100_000 if sensor.unit == pb.SENSOR_UNIT_PERCENT else 1_000
+        return f"{labels}}} {sensor.value_thousandths / whole}\n"
 
 
 def _decoded(payload: bytes | None) -> pb.Event | None:
