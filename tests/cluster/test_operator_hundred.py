@@ -1,5 +1,6 @@
 """A hundred fleets of a hundred devices, without pods: what looking after them costs."""
 
+import asyncio
 import time
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from support.operator_fleets import Document, applicable, routers_secret
 
 FLEETS = 100
 DEVICES = 100
-MEASURED_SECONDS = 60.0
+MEASUREMENTS = 4
+SCRAPE_SECONDS = 15.0
+"""As a Prometheus does: its questions are part of the cost."""
 TARGET_CPU = 0.02
 TARGET_BYTES = 150e6
 GROSS = 2.5
@@ -50,7 +53,9 @@ async def test_a_hundred_fleets_cost_next_to_nothing(
         # What the start left to do is no part of the steady state.
         await site.passes(15)
         before, at = process.cpu_times(), time.monotonic()
-        await site.passes_for(MEASURED_SECONDS)
+        for _ in range(MEASUREMENTS):
+            await asyncio.sleep(SCRAPE_SECONDS)
+            await site.passes(1)
         after, seconds = process.cpu_times(), time.monotonic() - at
         used = (after.user + after.system - before.user - before.system) / seconds
         resident = process.memory_info().rss

@@ -95,3 +95,25 @@ async def test_writes_that_conflict_are_tried_again(troubled: Troubled) -> None:
     troubled.site.apply(applicable("conflict"))
     await troubled.site.until_condition("conflict", "Ready", "True")
     assert troubled.proxy.conflicts == 0
+
+
+async def test_a_burst_of_other_objects_holds_no_change_up(namespace: str, tmp_path: Path) -> None:
+    settings = {"FLEET_OPERATOR__RESYNC_SECONDS": "600"}
+    with operator_at([namespace], tmp_path, settings) as site:
+        source = [{"configMapRef": {"name": "rows"}}]
+        rows = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "rows"}}
+        site.apply(
+            routers_secret(),
+            {**rows, "data": {"rows.yaml": "- {name: first, address: h}"}},
+            applicable("prompt", devices=[], devicesFrom=source),
+        )
+        await site.until_condition("prompt", "Ready", "True")
+        others = [{**rows, "metadata": {"name": f"other-{number}"}} for number in range(200)]
+        await asyncio.to_thread(site.apply, *others)
+        site.apply({**rows, "data": {"rows.yaml": "- {name: later, address: h}"}})
+        await site.until(
+            lambda: asyncio.run(site.keys("fleet-inventory", "prompt")),
+            lambda keys: keys == ["later"],
+            what="the change",
+            seconds=10,
+        )

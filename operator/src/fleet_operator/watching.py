@@ -26,6 +26,9 @@ _CLIENT_SECONDS: Final = 260
 _INACTIVITY_SECONDS: Final = 75
 _STOP_SECONDS: Final = 5.0
 _MOST_WORKERS: Final = 20
+_IDLE_SECONDS: Final = 0.05
+"""How long a worker waits for more of its object. While it does nobody else has its place, and it
+holds the whole object: with kopf's 5 s, of a burst four objects a second were told."""
 _AGAIN_SECONDS: Final = 5.0
 
 type Tell = Callable[[ObjectKind, str | None, Document], None]
@@ -66,6 +69,7 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings.networking.request_timeout = 30
     settings.networking.connect_timeout = 10
     settings.queueing.worker_limit = _MOST_WORKERS
+    settings.queueing.idle_timeout = _IDLE_SECONDS
     settings.posting.enabled = False
     settings.persistence.diffbase_storage = _NoDifferences()
     # The CRD is there before: the operator waits for it. So neither CRDs nor namespaces
