@@ -6,18 +6,17 @@ a header costs bytes in the stream and time in every reader.
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import Link, Span, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from fleet_common.settings import TracingSection
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
 
 _SHUTDOWN_MILLISECONDS = 2000
 
@@ -25,7 +24,7 @@ _SHUTDOWN_MILLISECONDS = 2000
 class Tracing:
     """Spans of one service. Disabled, every method is a cheap no-op."""
 
-    def __init__(self, provider: TracerProvider | None, service: str) -> None:
+    def __init__(self, provider: "TracerProvider | None", service: str) -> None:
         self._provider = provider
         self._tracer = provider.get_tracer(service) if provider else None
         self._propagator = TraceContextTextMapPropagator()
@@ -86,10 +85,7 @@ def start_tracing(service: str, settings: TracingSection) -> Tracing:
     """Tracing as configured; disabled without an endpoint."""
     if settings.endpoint is None:
         return Tracing(None, service)
-    provider = TracerProvider(
-        sampler=ParentBased(TraceIdRatioBased(settings.sample_ratio)),
-        resource=Resource.create({"service.name": f"routerfleet-{service}"}),
-    )
-    exporter = OTLPSpanExporter(endpoint=settings.endpoint, timeout=2)
-    provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=2048))
+    from fleet_common.trace_export import exporting_provider  # noqa: PLC0415 - see there
+
+    provider = exporting_provider(service, settings.endpoint, settings.sample_ratio)
     return Tracing(provider, service)
