@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 import yaml
 
+from e2e.commands import run
 from support.helm import CHART, CI_VALUES, ROOT, Chart
 
 REJECTED = sorted((Path(__file__).parent / "rejected").glob("*.yaml"))
@@ -76,3 +77,18 @@ def test_wrong_values_are_refused_by_name(values: Path, chart: Chart) -> None:
 
     assert outcome.returncode != 0
     assert expected in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "namespace"),
+    [("operator.enabled=true", "here"), ("operator.namespaces={a,b}", "a")],
+)
+def test_the_notes_apply_fleets_where_they_are_looked_after(setting: str, namespace: str) -> None:
+    said = run(
+        ("helm", "install", "rf", str(CHART), "-n", "here", "--dry-run=client", "--set", setting)
+    ).stdout
+
+    _, _, notes = said.partition("NOTES:")
+    assert f"kubectl -n {namespace} apply -f -" in notes
+    assert f"kubectl -n {namespace} create secret" in notes
+    assert ("in a, b only" in notes) is (namespace == "a")
