@@ -154,6 +154,15 @@ def test_a_filling_stream_is_shown_in_steps() -> None:
     assert written(first, much, LATER)["stream"]["bytes"] == 12 * MIB
 
 
+def test_what_a_stream_holds_at_first_is_soon_shown_anew() -> None:
+    first = written({}, replace(findings(), stream=stream(3_000)), NOON)
+    little = replace(findings(), stream=stream(5_000))
+    much = replace(findings(), stream=stream(6_000))
+
+    assert merge_status(first, little, LATER) is None
+    assert written(first, much, LATER)["stream"]["bytes"] == 6_000
+
+
 @pytest.mark.parametrize("held", [0, None])
 def test_an_emptied_or_unknown_stream_is_shown_at_once(held: int | None) -> None:
     small = written({}, replace(findings(), stream=stream(1 * MIB)), NOON)

@@ -213,7 +213,7 @@ def merge_status(old: object, found: Findings, now: datetime) -> dict[str, objec
     """The status document to write, or None when `old` (the document there) says it already.
 
     A condition's lastTransitionTime moves only when its status does. A stream's fill keeps
-    its old figures while they are right within a twentieth of its size.
+    its old figures while they are right within a twentieth of its size, and not by half.
     """
     before = read_status(old)
     status = FleetStatus(
@@ -267,7 +267,9 @@ def _steady(old: StreamStatus | None, new: StreamStatus | None) -> StreamStatus 
     if any(getattr(old, name) != getattr(new, name) for name in limits):
         return new
     emptied = (old.bytes == 0) is not (new.bytes == 0)
-    if emptied or abs(new.bytes - old.bytes) > VOLATILE_SHARE * new.max_bytes:
+    # Of a stream that is far from full: what it held at first would be shown for an hour.
+    doubled = not old.bytes / 2 < new.bytes < old.bytes * 2 and new.bytes > 0
+    if emptied or doubled or abs(new.bytes - old.bytes) > VOLATILE_SHARE * new.max_bytes:
         return new
     return old
 
