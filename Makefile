@@ -26,7 +26,7 @@ test-chart: setup ## Check the chart: golden renders, schema, alerts (needs helm
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) tests/chart $(ARGS)
 
 test-cluster: setup ## The resource and the operator on the API server of KUBECONFIG (a test cluster)
-	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile tests/cluster $(ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile tests/cluster --nats-image="$(NATS_IMAGE)" $(ARGS)
 
 IMAGE_BUILD ?= docker build
 IMAGE_LOAD ?= kind load docker-image

@@ -70,8 +70,8 @@ DEFINITIONS: Final[Schema] = {
             "affinity": {"type": "object"},
             "priorityClassName": {"type": "string"},
             "topologySpread": {
-                "description": "Spread replicas over nodes and zones where possible.",
-                "type": "boolean",
+                "description": "Spread replicas over nodes and zones: where possible, or required.",
+                "enum": [True, False, "required"],
             },
         },
         "additionalProperties": False,

@@ -90,6 +90,20 @@ def test_a_service_leads_to_ports_that_there_are(rendered: Rendered) -> None:
         assert {port["targetPort"] for port in service["spec"]["ports"]} <= names
 
 
+@pytest.mark.parametrize(
+    ("setting", "nodes"), [("true", "ScheduleAnyway"), ("required", "DoNotSchedule")]
+)
+def test_servers_are_kept_on_different_nodes_where_that_is_required(
+    setting: str, nodes: str, chart: Chart
+) -> None:
+    rendered = chart.render(None, "nats.replicas=3", f"nats.pod.topologySpread={setting}")
+    spec = rendered.one("StatefulSet", "rf-routerfleet-nats")["spec"]["template"]["spec"]
+
+    assert {
+        one["topologyKey"]: one["whenUnsatisfiable"] for one in spec["topologySpreadConstraints"]
+    } == {"kubernetes.io/hostname": nodes, "topology.kubernetes.io/zone": "ScheduleAnyway"}
+
+
 def test_more_than_one_of_a_kind_has_a_budget(chart: Chart) -> None:
     rendered = chart.render(CHART / "ci/cluster-values.yaml")
     several = {

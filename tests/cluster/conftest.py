@@ -17,6 +17,10 @@ _TEST_CONTEXTS: Final = ("fleet-test", "kind-", "k3d-", "minikube")
 _HERE: Final = Path(__file__).parent
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--nats-image", default="nats:2", help="image of the chart's NATS")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Every test is marked, and skipped by name where there is no cluster."""
     missing = [] if shutil.which("kubectl") else ["kubectl"]

@@ -22,6 +22,12 @@ capabilities:
 {{- toYaml (mergeOverwrite (deepCopy .root.Values.pods) (deepCopy .pod)) -}}
 {{- end -}}
 
+{{/* Nodes are kept apart where that is required; zones, where possible: list $pod $topologyKey. */}}
+{{- define "routerfleet.unsatisfiable" -}}
+{{- $hard := and (eq (toString (index . 0).topologySpread) "required") (eq (index . 1) "kubernetes.io/hostname") -}}
+{{- ternary "DoNotSchedule" "ScheduleAnyway" $hard -}}
+{{- end -}}
+
 {{/* Where a pod goes: dict "root" . "component" "writer" "pod" .Values.writer.pod. */}}
 {{- define "routerfleet.scheduling" -}}
 {{- $pod := fromYaml (include "routerfleet.podValues" .) -}}
@@ -42,7 +48,7 @@ topologySpreadConstraints:
   {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
   - maxSkew: 1
     topologyKey: {{ . }}
-    whenUnsatisfiable: ScheduleAnyway
+    whenUnsatisfiable: {{ include "routerfleet.unsatisfiable" (list $pod .) }}
     labelSelector:
       matchLabels: {{- include "routerfleet.selector" $ | nindent 8 }}
   {{- end }}

@@ -28,8 +28,9 @@ imagePullSecrets: {{- toYaml (default list .Values.image.pullSecrets) | nindent 
 priorityClassName: {{ default "" $pod.priorityClassName | quote }}
 {{- if $pod.topologySpread }}
 topologySpreadConstraints:
-  - {maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: ScheduleAnyway}
-  - {maxSkew: 1, topologyKey: topology.kubernetes.io/zone, whenUnsatisfiable: ScheduleAnyway}
+  {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+  - {maxSkew: 1, topologyKey: {{ . }}, whenUnsatisfiable: {{ include "routerfleet.unsatisfiable" (list $pod .) }}}
+  {{- end }}
 {{- end }}
 {{- end -}}
 
