@@ -14,8 +14,10 @@ from fleet_poller.breaker import BreakerPolicy
 from fleet_poller.clock import SystemClock
 from fleet_poller.credentials import SecretStore
 from fleet_poller.device import EventSink, PollContext, PollTimeouts
+from fleet_poller.exposition.scrape import wanted_kinds
 from fleet_poller.gate import LoginGates
 from fleet_poller.metrics import PollerMetrics
+from fleet_poller.settings import PollerSection
 
 type Endpoint = tuple[str, str, str, int, str, str]
 """Tenant, device, address, port, user name, password."""
@@ -80,4 +82,5 @@ def context(secrets: Path, sink: EventSink, metrics: PollerMetrics | None = None
         tracing=start_tracing("poller", TracingSection()),
         clock=SystemClock(),
         jitter=random.Random(1),  # noqa: S311 - repeatable, no secret
+        held_kinds=wanted_kinds(PollerSection(tenant="bench").device_groups),
     )

@@ -16,6 +16,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
@@ -63,6 +64,8 @@ class Prometheus:
                 with urllib.request.urlopen(url, timeout=5) as answer:
                     return answer.read()
             except urllib.error.HTTPError as error:
+                if error.code == HTTPStatus.SERVICE_UNAVAILABLE:  # it is starting
+                    return None
                 raise AssertionError(f"{parameters}: {error.read().decode()}") from error
             except OSError:
                 return None
