@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from fleet_common.errors import ConfigurationError
 from fleet_common.fleet_spec import RouterFleet, parse_fleet
@@ -280,3 +281,9 @@ def test_a_pod_that_ends_waits_for_others_within_its_grace(
     data = by_kind(replace(PODS, extras=extras))["ConfigMap"]["data"]
     assert data["FLEET_POLLER__LEAVE_SECONDS"] == leave
     assert data["FLEET_RUNTIME__GRACE_SECONDS"] == stop
+
+
+def test_copies_of_buckets_are_read_from_a_variable() -> None:
+    assert settings(FLEET_OPERATOR__BUCKET_REPLICAS="3").operator.bucket_replicas == 3
+    with pytest.raises(ValidationError, match="Input should be 1, 3 or 5"):
+        settings(FLEET_OPERATOR__BUCKET_REPLICAS="2")

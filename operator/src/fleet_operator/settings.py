@@ -18,6 +18,11 @@ def _empty_is_none(value: object) -> object:
     return None if value == "" else value
 
 
+def _number(value: object) -> object:
+    """A variable is text, and a Literal compares with what it is given."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
 type _OptionalBytes = Annotated[Bytes | None, BeforeValidator(_empty_is_none)]
 
 
@@ -57,7 +62,7 @@ class OperatorSection(Section):
     an account without one is refused."""
     memory_budget_bytes: _OptionalBytes = None
     """The same for memory streams. Unset: the account's limit."""
-    bucket_replicas: Literal[1, 3, 5] = 1
+    bucket_replicas: Annotated[Literal[1, 3, 5], BeforeValidator(_number)] = 1
     """Copies of the key-value buckets in a NATS cluster. Buckets with fewer get more."""
     resync_seconds: float = Field(default=60.0, ge=5, le=3600)
     """Seconds between two full looks at the cluster: what no watch told is repaired by then."""
