@@ -26,10 +26,10 @@ from fleet_common.planning import (
 from fleet_common.streams.live import (
     LiveStream,
     StoredPositions,
-    account_limits,
     consumers_of,
     list_streams,
     look_at,
+    look_at_account,
     server_version,
 )
 from fleet_contracts.streams import StreamStorage, tenant_stream
@@ -154,7 +154,7 @@ async def test_of_a_consumer_that_is_not_there_nothing_is_known(
 
 
 async def test_an_account_without_limits_of_its_own_is_seen_so(nats_client: Client) -> None:
-    assert await account_limits(nats_client) == AccountLimits(None, None)
+    assert (await look_at_account(nats_client)).limits == AccountLimits(None, None)
 
 
 async def test_an_accounts_limits_are_read(tmp_path: Path) -> None:
@@ -168,7 +168,13 @@ async def test_an_accounts_limits_are_read(tmp_path: Path) -> None:
     client = Client()
     try:
         await client.connect(server.url, user="a", password="a")  # pyright: ignore[reportUnknownMemberType] - as above
-        assert await account_limits(client) == AccountLimits(64 * MIB, 32 * MIB)
+        account = await look_at_account(client)
+        assert account.limits == AccountLimits(64 * MIB, 32 * MIB)
+        assert (account.file_bytes, account.memory_bytes) == (0, 0)
+        js = client.jetstream(timeout=10)  # pyright: ignore[reportUnknownMemberType] - as above
+        await declare_stream(js, tenant_stream(NORTH, max_bytes=MIB, max_age_seconds=3600))
+        await js.publish("fleet.north.r1.status", b"x" * 10_000)
+        assert 10_000 < (await look_at_account(client)).file_bytes < 11_000
     finally:
         await client.close()
         server.stop()

@@ -27,9 +27,9 @@ from fleet_common.streams.advice import Advice
 from fleet_common.streams.declaring import StreamDeclarer
 from fleet_common.streams.live import (
     LiveStream,
-    account_limits,
     list_streams,
     look_at,
+    look_at_account,
 )
 from fleet_common.streams.metrics import StreamMetrics
 from fleet_common.streams.records import Records, TenantRecords
@@ -210,7 +210,12 @@ class PlanApplier:
     ) -> tuple[list[StreamPlan], dict[TenantId, str]]:
         """Plans, and why some fleets have none. Raises PlanningError unless `each_alone`."""
         states, previous = await self._states(fleets, streams), self._previous(fleets, streams)
-        limits = await account_limits(self._client)
+        account = await look_at_account(self._client)
+        limits = account.limits
+        self._metrics.account(
+            {"file": account.file_bytes, "memory": account.memory_bytes},
+            {"file": limits.file_bytes, "memory": limits.memory_bytes},
+        )
         refused: dict[TenantId, str] = {}
         candidates = list(fleets)
         while candidates:

@@ -95,13 +95,26 @@ async def look_at(
     return _live_stream(answer) if answer else None
 
 
-async def account_limits(client: Client, *, timeout_seconds: float = 5.0) -> AccountLimits:
-    """The account's limits; limits by tier count as none. Raises TransientError."""
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What the account may store and stores, copies counted; other people's streams included."""
+
+    limits: AccountLimits
+    file_bytes: int
+    memory_bytes: int
+
+
+async def look_at_account(client: Client, *, timeout_seconds: float = 5.0) -> Account:
+    """The account's limits, those by tier counting as none, and use. Raises TransientError."""
     answer = await ask(client, "INFO", {}, timeout_seconds)
     limits = cast("dict[str, int]", answer.get("limits") or {})
-    return AccountLimits(
-        file_bytes=_bound(limits.get("max_storage", -1)),
-        memory_bytes=_bound(limits.get("max_memory", -1)),
+    return Account(
+        AccountLimits(
+            file_bytes=_bound(limits.get("max_storage", -1)),
+            memory_bytes=_bound(limits.get("max_memory", -1)),
+        ),
+        file_bytes=answer.get("storage", 0),
+        memory_bytes=answer.get("memory", 0),
     )
 
 

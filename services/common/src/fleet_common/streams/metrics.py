@@ -40,6 +40,16 @@ class StreamMetrics(MetricSet):
             "no series while it cannot be said",
             _TENANT,
         )
+        self.account_used = self.gauge(
+            f"{prefix}_account_used_bytes",
+            "What the NATS account stores, copies counted, by storage: file, memory",
+            ("storage",),
+        )
+        self.account_limit = self.gauge(
+            f"{prefix}_account_limit_bytes",
+            "What the NATS account may store, by storage; no series without a limit",
+            ("storage",),
+        )
         self.trims = self.counter(
             f"{prefix}_trims_total",
             "Trims by cause: shrunk (the plan gave a smaller limit), discarded_unstored (the "
@@ -69,6 +79,16 @@ class StreamMetrics(MetricSet):
         self.plans = self.counter(
             f"{prefix}_plans_total", "Plans by outcome: applied, failed", ("outcome",)
         )
+
+    def account(self, used: dict[str, int], limits: dict[str, int | None]) -> None:
+        """Bytes by storage; None: no limit."""
+        for storage, size in used.items():
+            self.account_used.labels(storage).set(size)
+            limit = limits[storage]
+            if limit is None:
+                self.account_limit.remove_by_labels({"storage": storage})
+            else:
+                self.account_limit.labels(storage).set(limit)
 
     def forget(self, tenant: str) -> None:
         """A tenant left: its gauges would stand still for ever."""
