@@ -23,7 +23,7 @@ test: setup ## Run every test of this machine's tier (under 10 minutes)
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup $(ARGS)
 
 test-chart: setup ## Check the chart: golden renders, schema, alerts (needs helm; ARGS=--golden-update)
-	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup tests/chart $(ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) tests/chart $(ARGS)
 
 test-cluster: setup ## The resource and the operator on the API server of KUBECONFIG (a test cluster)
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile tests/cluster --nats-image="$(NATS_IMAGE)" $(ARGS)
