@@ -13,6 +13,7 @@ from fleet_simulator.admin import admin_app
 from fleet_simulator.metrics import SimulatorMetrics
 from fleet_simulator.server import Simulator
 from support.rawapi import raw_api
+from support.waiting import eventually
 
 
 @asynccontextmanager
@@ -143,12 +144,21 @@ async def test_bad_requests_are_answered_in_json(
 async def test_metrics_add_the_ledgers_up(simulator: Simulator) -> None:
     async with admin(simulator) as http, raw_api(simulator.endpoint("router-1")) as api:
         await api.rows("/interface/print")
+        before = (await http.get("/metrics")).text
         await http.post("/faults", json={"kind": "offline", "devices": ["router-2"]})
-        text = (await http.get("/metrics")).text
 
-    assert "fleet_simulator_polls_total 1.0" in text
-    assert "fleet_simulator_sessions 1.0" in text
-    assert 'fleet_simulator_devices{state="listening"} 2.0' in text
+        async def page() -> str:
+            return (await http.get("/metrics")).text
+
+        await eventually(
+            page,
+            lambda text: 'fleet_simulator_devices{state="listening"} 1.0' in str(text),
+            what="the device that is offline listens no more",
+        )
+
+    assert "fleet_simulator_polls_total 1.0" in before
+    assert "fleet_simulator_sessions 1.0" in before
+    assert 'fleet_simulator_devices{state="listening"} 2.0' in before
 
 
 def test_metric_table_lists_what_is_exported(simulator: Simulator) -> None:
