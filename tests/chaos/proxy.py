@@ -38,7 +38,9 @@ class Link:
     _flowing: asyncio.Event = field(default_factory=asyncio.Event)
     _tear: bytes | None = None
     _lose: bytes | None = None
+    _swap: tuple[bytes, bytes] | None = None
     lost: int = 0
+    swapped: int = 0
 
     @property
     def connections(self) -> int:
@@ -58,6 +60,12 @@ class Link:
     def lose(self, words: bytes) -> None:
         """The next command of the NATS protocol that begins with these words never arrives."""
         self._lose = words
+
+    def swap(self, words: bytes, others: bytes) -> None:
+        """The next time these words pass, others of the same length take their place."""
+        if len(words) != len(others):
+            raise ValueError(f"{words!r} and {others!r} are not of one length")
+        self._swap = words, others
 
     def hold(self) -> None:
         """Let nothing pass; connections stay open and new ones are accepted."""
@@ -124,6 +132,10 @@ class Link:
                     data = _without_command(data, self._lose)
                     self._lose = None
                     self.lost += 1
+                if self._swap is not None and self._swap[0] in data:
+                    data = data.replace(*self._swap, 1)
+                    self._swap = None
+                    self.swapped += 1
                 writer.write(data)
                 await writer.drain()
             if writer.can_write_eof():

@@ -1,6 +1,8 @@
 """What left the stream before it was stored is counted and recorded, never passed over."""
 
+from chaos.proxy import Link
 from fleet_contracts.subjects import Kind
+from support.ports import free_port
 from support.writer import MINUTE_MS, now_slot_ms, status_up
 from support.writer_fleet import Fleet
 
@@ -55,6 +57,23 @@ async def test_a_message_deleted_by_hand_is_a_lost_range_with_time_bounds(fleet:
     (lost,) = await fleet.rows("SELECT * FROM lost_ranges")
     assert (lost["from_sequence"], lost["to_sequence"], lost["reason"]) == (3, 3, "deleted")
     assert lost["after"] < lost["before"]
+
+
+async def test_messages_that_a_consumer_skips_are_read_again_and_not_lost(fleet: Fleet) -> None:
+    await _publish(fleet, 5)
+    await fleet.js.delete_msg(fleet.stream, 2)
+    link = Link("nats", free_port(), int(fleet.nats_url.rpartition(":")[2]))
+    async with link.serve():
+        fleet.nats_url = f"nats://127.0.0.1:{link.port}"
+        link.swap(b'"opt_start_seq": 1', b'"opt_start_seq": 4')
+        fleet.writer()
+        account = await fleet.stored(5)
+        await fleet.end()
+
+    assert link.swapped == 1
+    assert (account["events_stored"], account["events_lost"]) == (4, 1)
+    ranges = await fleet.rows("SELECT from_sequence, to_sequence, reason FROM lost_ranges")
+    assert [tuple(row.values()) for row in ranges] == [(2, 2, "deleted")]
 
 
 async def test_a_stream_made_anew_starts_a_new_position(fleet: Fleet) -> None:

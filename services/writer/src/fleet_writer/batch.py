@@ -148,7 +148,7 @@ class Lookups(Protocol):
         ...
 
     async def gap_reason(self, position: Position, to_sequence: int) -> str:
-        """Why nothing was delivered up to `to_sequence`."""
+        """Why nothing was delivered up to `to_sequence`; raises when that is not certain."""
         ...
 
 

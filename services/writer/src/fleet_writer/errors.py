@@ -10,6 +10,7 @@ FleetError
 │   ├── DatabaseReadOnlyError   SQLSTATE 25006: red until it takes writes (failover?)
 │   ├── DatabaseRefusedError    any other answer of the server's
 │   ├── BrokerAwayError         the broker does not answer: ask again, the session goes on
+│   ├── PassedOverError         the broker skipped messages that its stream holds
 │   └── OwnershipLostError      another writer moved the stream's position
 └── PermanentError
     ├── DuplicateRowsError      a unique key is taken: store the batch through staging
@@ -45,6 +46,10 @@ class DatabaseRefusedError(TransientError):
 
 class BrokerAwayError(TransientError):
     """The broker did not answer a question in time, or with an error."""
+
+
+class PassedOverError(TransientError):
+    """A consumer skipped messages that are still in the stream: they are to be read again."""
 
 
 class OwnershipLostError(TransientError):

@@ -25,7 +25,7 @@ from fleet_contracts.subjects import TenantId, stream_name
 from fleet_writer.batch import Batch, Message, Preparer, Skip
 from fleet_writer.database import Connection
 from fleet_writer.directory import DeviceKey, Directory
-from fleet_writer.errors import BrokerAwayError, RefusedRowsError
+from fleet_writer.errors import BrokerAwayError, PassedOverError, RefusedRowsError
 from fleet_writer.faults import Isolation, RejectionWindow
 from fleet_writer.metrics import WriterMetrics
 from fleet_writer.partitions import Partitions
@@ -35,7 +35,7 @@ from fleet_writer.sensors import SensorKey
 from fleet_writer.settings import WriterSettings
 from fleet_writer.source import Mailbox, Source
 from fleet_writer.store import Committed, Store
-from fleet_writer.streams import fleet_streams, stream_state
+from fleet_writer.streams import fleet_streams, next_sequence, stream_state
 from fleet_writer.waiting import wait_for_any, wait_for_stop
 from fleet_writer.watch import Watch
 
@@ -326,14 +326,26 @@ class Session:
             await self._directory.ensure_sensors(self._connection, keys)
 
     async def gap_reason(self, position: Position, to_sequence: int) -> str:
-        """See batch.Lookups: `discarded`, `deleted`, or `unknown` when the broker is away."""
-        try:
-            state = await stream_state(self._around.js, position.stream)
-        except BrokerAwayError:
-            return "unknown"
+        """See batch.Lookups: `discarded`, `deleted`, or `unknown` when the stream is another one.
+
+        A consumer's word alone makes no loss: right after a change of leader, one with a start
+        sequence was seen to skip messages that the stream holds (three nats-servers 2.15).
+        Raises PassedOverError then, and BrokerAwayError; either way the next session begins
+        where this gap does.
+        """
+        js, stream = self._around.js, position.stream
+        state = await stream_state(js, stream)
         if state is None or state.created != position.created:
             return "unknown"
-        return "discarded" if state.first_sequence > to_sequence else "deleted"
+        if state.first_sequence > to_sequence:
+            return "discarded"
+        start = max(position.prepared_sequence + 1, state.first_sequence)
+        held = await next_sequence(js, stream, start)
+        if held is not None and held <= to_sequence:
+            raise PassedOverError(
+                f"the broker delivered {stream} from {to_sequence + 1} on, but it holds {held} too"
+            )
+        return "deleted"
 
 
 def _first(group: BaseExceptionGroup[FleetError]) -> FleetError:

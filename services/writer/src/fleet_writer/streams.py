@@ -34,6 +34,20 @@ async def stream_state(js: JetStreamContext, name: str) -> StreamState | None:
     )
 
 
+async def next_sequence(js: JetStreamContext, name: str, start: int) -> int | None:
+    """The first sequence from `start` on that the stream holds, as its leader sees it.
+
+    None when it holds none, or is gone; raises BrokerAwayError.
+    """
+    try:
+        message = await js.get_msg(name, seq=start, subject=">", next=True)
+    except NotFoundError:
+        return None
+    except (NatsError, TimeoutError, OSError) as error:
+        raise BrokerAwayError(f"no answer about messages of {name}: {error}") from error
+    return message.seq
+
+
 async def fleet_streams(client: Client, timeout_seconds: float) -> dict[TenantId, str]:
     """Every tenant's stream by name; raises BrokerAwayError."""
     try:
