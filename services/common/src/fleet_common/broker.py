@@ -7,6 +7,7 @@ Services bind to streams; only the operator and the local runner declare them
 import asyncio
 import logging
 import ssl
+import time
 from datetime import datetime
 from typing import cast
 
@@ -40,6 +41,10 @@ PENDING_BYTES = 8 * 1024 * 1024
 _ABANDONED_FLUSH_SECONDS = 120
 
 
+_SAME_COMPLAINT_SECONDS = 60
+_COMPLAINTS = 16
+
+
 async def connect(
     settings: NatsSection, name: str, client: BrokerClient | None = None
 ) -> BrokerClient:
@@ -52,11 +57,14 @@ async def connect(
     client = client or BrokerClient()
     client.require_tls = wants_tls(settings)
     shown_url = without_credentials(settings.url)
+    complaints = Complaints()
 
     async def on_error(error: Exception) -> None:
-        todo = advice(error, settings)
-        said = {"reason": str(error)} | ({} if todo is None else {"todo": todo})
-        _log.warning("broker: %s", type(error).__name__, extra=said)
+        name, reason = type(error).__name__, str(error)
+        if complaints.new(f"{name}: {reason}", time.monotonic()):
+            todo = advice(error, settings)
+            said = {"reason": reason} | ({} if todo is None else {"todo": todo})
+            _log.warning("broker: %s", name, extra=said)
         if isinstance(error, ssl.SSLError):
             _read_tls_anew(client, settings)
 
@@ -67,6 +75,7 @@ async def connect(
         _read_tls_anew(client, settings)
 
     async def on_reconnected() -> None:
+        complaints.forget()
         _log.info("broker connection is back", extra={"url": shown_url})
 
     await client.connect(  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
@@ -85,6 +94,31 @@ async def connect(
         **login_options(settings),
     )
     return client
+
+
+class Complaints:
+    """Which complaints were made of late: a broker that is away is tried twice a second.
+
+    Bounded: with more than a few different ones, the oldest is forgotten.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[str, float] = {}
+
+    def new(self, complaint: str, now: float) -> bool:
+        """Whether to say it: not if it was said in the last minute. `now` in seconds."""
+        made = self._made.pop(complaint, None)
+        if made is not None and now - made < _SAME_COMPLAINT_SECONDS:
+            self._made[complaint] = made
+            return False
+        self._made[complaint] = now
+        if len(self._made) > _COMPLAINTS:
+            del self._made[next(iter(self._made))]
+        return True
+
+    def forget(self) -> None:
+        """All is well again."""
+        self._made.clear()
 
 
 def _read_tls_anew(client: BrokerClient, settings: NatsSection) -> None:

@@ -154,7 +154,8 @@ async def _start_tls(
     except ssl.SSLError as error:
         raise TlsError(error.reason or str(error)) from error
     except OSError as error:  # a peer that speaks no TLS, or accepts none of ours, hangs up
-        raise TlsError(f"the router ended the handshake: {error}") from error
+        why = error.strerror or str(error) or type(error).__name__
+        raise TlsError(f"the router ended the handshake: {why}") from error
 
 
 class _LoginDialogue:
