@@ -82,7 +82,9 @@ def may_poll(document: Document) -> bool:
     containers = status.get("containerStatuses")
     if containers is None:
         return status.get("phase") not in {"Pending", "Succeeded", "Failed"}
-    running = [one["state"]["running"] for one in containers if "running" in (one.get("state") or {})]
+    running = [
+        one["state"]["running"] for one in containers if "running" in (one.get("state") or {})
+    ]
     unready_since = _unready_since(status)
     return any(
         unready_since is None or unready_since > str(one.get("startedAt") or "") for one in running
