@@ -46,7 +46,7 @@ def test_values_reach_the_shards(chart: Chart, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "groups"), [("{enabled: false}", frozenset()), ("{groups: []}", {Group.DEVICE})]
+    ("given", "groups"), [("{enabled: false}", set[Group]()), ("{groups: []}", {Group.DEVICE})]
 )
 def test_they_can_be_less(given: str, groups: set[Group], chart: Chart, tmp_path: Path) -> None:
     values = tmp_path / "values.yaml"
