@@ -77,13 +77,9 @@ class CredentialsFile:
 
     def sign(self, nonce: str) -> bytes:
         """The signature in base 64. Raises ConfigurationError."""
-        # Only who has such a file pays for it: some MB of memory.
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415 - see above
-            Ed25519PrivateKey,
-        )
+        from nacl.signing import SigningKey  # noqa: PLC0415 - who has no such file needs no libsodium
 
-        key = Ed25519PrivateKey.from_private_bytes(self._seed())
-        return base64.b64encode(key.sign(nonce.encode()))
+        return base64.b64encode(SigningKey(self._seed()).sign(nonce.encode()).signature)
 
     def _seed(self) -> bytes:
         text = self._block(_SEED, "no USER NKEY SEED in it")
