@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from fleet_operator.kinds import TENANT_LABEL
 from support.operator_cluster import Document, OperatorSite
 from support.operator_fleets import fleet_document
 
@@ -279,6 +280,32 @@ async def test_a_foreign_object_of_the_same_name_is_not_taken(
     )
     site.delete("configmap", "foreign-shard")
     await site.until_condition("foreign", "Ready", "True")
+
+
+async def test_a_foreign_object_that_the_operator_is_not_told_of_is_not_taken(
+    operator_site: OperatorSite,
+) -> None:
+    site = operator_site
+    spec = {"ports": [{"name": "mine", "port": 5000}], "selector": {"app": "mine"}}
+    service: Document = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "service-shard"},
+        "spec": spec,
+    }
+    site.apply(service, routers_secret(), fleet("service"))
+    await site.until_condition("service", "ShardsReady", "False", reason="ObjectRefused")
+    assert site.get("service", "service-shard")["spec"]["selector"] == {"app": "mine"}
+    site.delete("service", "service-shard")
+    await site.until_condition("service", "Ready", "True")
+    labels = site.get("service", "service-shard")["metadata"]["labels"]
+    # One of its own is known by its owner, also without the label that it is listed by.
+    site.patch("service", "service-shard", {"metadata": {"labels": {TENANT_LABEL: None}}})
+    await site.until(
+        lambda: site.get("service", "service-shard")["metadata"]["labels"],
+        lambda now: now == labels,
+        what="the label again",
+    )
 
 
 @pytest.mark.parametrize("policy", ["Retain", "Delete"])

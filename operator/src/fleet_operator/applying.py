@@ -26,6 +26,7 @@ _log = logging.getLogger(__name__)
 
 _ASKED_AGAIN_SECONDS: Final = 15.0
 """What the API server refused is asked again as soon as it is another, or after so long."""
+_CONFLICT: Final = 409
 _ENVIRONMENT: Final = frozenset({CONFIG_MAP, SECRET})
 
 
@@ -124,12 +125,9 @@ class Objects:
         if live is not None and self._stands(live, one):
             return None
         if live is not None and not _may_take(live, owner):
-            raise KubeRefusedError(
-                f"{one.key} exists and does not belong to this RouterFleet; remove or rename it",
-                409,
-            )
+            raise _foreign(one.key)
         reason, words = _why(live, one)
-        after = self._store.take(one.key.kind, await self._apply(one, live))
+        after = self._store.take(one.key.kind, await self._apply(owner, one, live))
         self._accepted[one.key] = (one.hash, _seen(after, one.document))
         unchanged = live is not None and version_of(after) == version_of(live)
         if unchanged:
@@ -141,13 +139,18 @@ class Objects:
     def _is_new_stateful_set(self, key: ObjectKey) -> bool:
         return key.kind is STATEFUL_SET and self._store.get(key) is None
 
-    async def _apply(self, one: Wanted, live: Document | None) -> Document:
+    async def _apply(self, owner: Owner, one: Wanted, live: Document | None) -> Document:
         """Ask the API server, unless it refused the same a moment ago."""
         asked = (one.hash, 0 if live is None else version_of(live))
         before = self._refused.get(one.key)
         if before is not None and before.asked == asked and time.monotonic() < before.until:
             raise KubeRefusedError(before.message, before.status)
         try:
+            if live is None and one.key.kind.labelled is not None:
+                # Not told of is not absent: what lacks the label is no more than not listed.
+                found = await self._kube.get(one.key)
+                if found is not None and not _may_take(found, owner):
+                    raise _foreign(one.key)
             after = await self._kube.apply(one.key, one.document)
         except KubeRefusedError as error:
             until = time.monotonic() + _ASKED_AGAIN_SECONDS
@@ -162,6 +165,12 @@ class Objects:
         if covers(live, one.document):
             return True
         return self._accepted.get(one.key) == (one.hash, _seen(live, one.document))
+
+
+def _foreign(key: ObjectKey) -> KubeRefusedError:
+    return KubeRefusedError(
+        f"{key} exists and does not belong to this RouterFleet; remove or rename it", _CONFLICT
+    )
 
 
 def _seen(live: Document, wanted: Document) -> str:

@@ -15,6 +15,8 @@ from fleet_operator.kinds import Document
 _READ: Final = ("list", "watch")
 # Server-side apply asks for both: `create` when the object does not exist yet.
 _APPLY: Final = ("create", "patch")
+# Of these only the operator's own are listed: whether there is a foreign one is asked.
+_OWN: Final = ("get", *_READ, *_APPLY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +50,9 @@ RULES: Final = (
         (*_READ, *_APPLY, "delete"),
         "whether a fleet's Secrets have their keys; the pollers' NATS user",
     ),
-    Rule("", "services", (*_READ, *_APPLY), "the shards' names"),
-    Rule("apps", "statefulsets", (*_READ, *_APPLY), "the shards"),
-    Rule("policy", "poddisruptionbudgets", (*_READ, *_APPLY), "one shard at a time is drained"),
+    Rule("", "services", _OWN, "the shards' names"),
+    Rule("apps", "statefulsets", _OWN, "the shards"),
+    Rule("policy", "poddisruptionbudgets", _OWN, "one shard at a time is drained"),
     Rule(
         "",
         "pods",
