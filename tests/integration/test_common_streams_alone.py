@@ -1,6 +1,7 @@
 """An owner of many tenants' streams: what one cannot have costs the others nothing."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from nats.aio.client import Client
@@ -8,11 +9,14 @@ from nats.js import JetStreamContext
 from nats.js.api import StreamConfig
 from nats.js.errors import NotFoundError
 
+from fleet_common.broker import close, connect
 from fleet_common.errors import ConfigurationError, TransientError
 from fleet_common.fleet_spec import RouterFleet
 from fleet_common.inventory import inventory_bucket, keys_under
 from fleet_common.planning import StreamBudget
+from fleet_common.settings import NatsSection
 from fleet_common.streams.applier import PlanApplier
+from fleet_common.streams.live import list_streams
 from fleet_common.streams.metrics import StreamMetrics
 from fleet_common.streams.trims import TrimAnnouncer
 from fleet_common.streams.watch import StreamWatch
@@ -74,6 +78,46 @@ async def test_subjects_that_are_taken_cost_only_their_tenant_its_stream(
     assert await existing(js, [NORTH, SOUTH]) == [SOUTH]
     # Its devices are known all the same.
     assert len(await keys_under(await inventory_bucket(js), "north")) == 3
+
+
+async def test_what_streams_hold_and_may_grow_to_is_told_beside_the_accounts_limit(
+    tmp_path: Path,
+) -> None:
+    # A limit is an account's: without accounts of its own the server has none to tell.
+    server = NatsServer(
+        tmp_path,
+        extra_config="accounts { A { jetstream { max_memory: 32MB, max_file: 64MB }, "
+        'users: [{ user: "a", password: "a" }] } }\nno_auth_user: "a"\n',
+    )
+    server.start()
+    try:
+        settings = NatsSection(url=server.url)
+        client = await connect(settings, "test")
+        try:
+            js = client.jetstream(timeout=10)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+            metrics = StreamMetrics("fleet_test")
+            applier = PlanApplier(client, js, None, metrics, each_alone=True)
+            await applier.apply(fleets(NORTH))
+            # No bound of its own: it counts as what it holds.
+            await js.add_stream(StreamConfig(name="THEIRS", subjects=["theirs"]))  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+            await js.publish("theirs", bytes(10_000))
+            await applier.apply(fleets(NORTH))
+
+            def told(what: str) -> float | None:
+                name = f"fleet_test_account_{what}_bytes"
+                return metrics.registry.get_sample_value(name, {"storage": "file"})
+
+            streams = await list_streams(client)
+            held = streams["THEIRS"].info.state.bytes
+            bounds = sum(one.max_bytes or 0 for one in streams.values())
+            assert held > 10_000
+            assert told("limit") == 64 * MIB
+            assert told("reserved") == bounds + held
+            assert told("used") == sum(one.info.state.bytes for one in streams.values())
+        finally:
+            await close(client)
+    finally:
+        server.stop()
 
 
 async def test_below_the_floors_the_last_that_has_no_stream_gives_way(

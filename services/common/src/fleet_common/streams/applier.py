@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -212,8 +213,12 @@ class PlanApplier:
         states, previous = await self._states(fleets, streams), self._previous(fleets, streams)
         account = await look_at_account(self._client)
         limits = account.limits
+        reserved: Counter[str] = Counter()
+        for stream in streams.values():
+            reserved[stream.storage.value] += stream.reservation.size_bytes
         self._metrics.account(
             {"file": account.file_bytes, "memory": account.memory_bytes},
+            reserved,
             {"file": limits.file_bytes, "memory": limits.memory_bytes},
         )
         refused: dict[TenantId, str] = {}

@@ -1,5 +1,7 @@
 """What the owner of the streams tells of them."""
 
+from collections.abc import Mapping
+
 from prometheus_client import CollectorRegistry
 
 from fleet_common.metrics import MetricSet
@@ -45,6 +47,12 @@ class StreamMetrics(MetricSet):
             "What the NATS account stores, copies counted, by storage: file, memory",
             ("storage",),
         )
+        self.account_reserved = self.gauge(
+            f"{prefix}_account_reserved_bytes",
+            "What all streams of the NATS account may grow to, copies counted, by storage; of a "
+            "stream without a bound what it stores",
+            ("storage",),
+        )
         self.account_limit = self.gauge(
             f"{prefix}_account_limit_bytes",
             "What the NATS account may store, by storage; no series without a limit",
@@ -80,10 +88,13 @@ class StreamMetrics(MetricSet):
             f"{prefix}_plans_total", "Plans by outcome: applied, failed", ("outcome",)
         )
 
-    def account(self, used: dict[str, int], limits: dict[str, int | None]) -> None:
+    def account(
+        self, used: dict[str, int], reserved: Mapping[str, int], limits: dict[str, int | None]
+    ) -> None:
         """Bytes by storage; None: no limit."""
         for storage, size in used.items():
             self.account_used.labels(storage).set(size)
+            self.account_reserved.labels(storage).set(reserved.get(storage, 0))
             limit = limits[storage]
             if limit is None:
                 self.account_limit.remove_by_labels({"storage": storage})
