@@ -3,11 +3,13 @@
 import asyncio
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fleet_operator.kinds import TENANT_LABEL
+from support.certificates import Authority
 from support.operator_cluster import Document, OperatorSite
 from support.operator_fleets import fleet_document
 
@@ -26,6 +28,15 @@ def routers_secret(name: str = "routers") -> Document:
         "kind": "Secret",
         "metadata": {"name": name},
         "stringData": {"username": "admin", "password": "secret"},
+    }
+
+
+def ca_secret(text: str) -> Document:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "bad-ca"},
+        "stringData": {"ca.crt": text},
     }
 
 
@@ -240,6 +251,23 @@ async def test_a_config_map_and_a_secret_that_come_later_are_taken_up(
     site.delete("configmap", "later")
     await site.until_condition("later", "InventoryValid", "False", text="go on being polled")
     assert await site.keys("fleet-inventory", "later") == ["r0", "r1", "x1"]
+
+
+async def test_a_ca_that_is_none_is_said_until_it_is_mended(
+    operator_site: OperatorSite, tmp_path: Path
+) -> None:
+    site = operator_site
+    tls = {"mode": "verify", "caSecretRef": {"name": "bad-ca"}}
+    site.apply(ca_secret("not a certificate"), routers_secret(), fleet("bad-ca", tls=tls))
+    await site.until_condition(
+        "bad-ca",
+        "CredentialsValid",
+        "False",
+        reason="SecretKeyUnusable",
+        text="Secret bad-ca: ca.crt holds no certificate in PEM; needed by 2 devices (r0, r1)",
+    )
+    site.apply(ca_secret(Authority(tmp_path).ca_file.read_text()))
+    await site.until_condition("bad-ca", "CredentialsValid", "True")
 
 
 async def test_more_devices_resize_the_live_stream(operator_site: OperatorSite) -> None:

@@ -330,7 +330,11 @@ def test_one_secret_for_login_and_ca_needs_all_three_keys() -> None:
     assert str(problem) == (
         "Secret login: does not exist; needed with username, password, ca.crt by a"
     )
-    assert secret_problems(needs, {"login": frozenset({"username", "password", "ca.crt"})}) == ()
+    whole = {"login": frozenset({"username", "password", "ca.crt"})}
+    assert secret_problems(needs, whole) == ()
+    (problem,) = secret_problems(needs, whole, {"login"})
+    assert problem.kind is ProblemKind.SECRET_KEY_UNUSABLE
+    assert str(problem) == "Secret login: ca.crt holds no certificate in PEM; needed by a"
 
 
 def test_a_summary_names_the_first_problems_and_counts_the_rest() -> None:

@@ -1,5 +1,8 @@
 """Watches and full lists in any order leave the newest state."""
 
+import base64
+from pathlib import Path
+
 from fleet_operator.kinds import (
     CONFIG_MAP,
     FIELD_MANAGER,
@@ -10,7 +13,9 @@ from fleet_operator.kinds import (
     key_of,
 )
 from fleet_operator.packing import unpacked
+from fleet_operator.resolve import CA_KEY
 from fleet_operator.store import Store, trimmed
+from support.certificates import Authority
 from support.operator_fleets import config_map, fleet_document, secret
 
 KEY = ObjectKey(CONFIG_MAP, "one", "a")
@@ -76,6 +81,17 @@ def test_of_a_foreign_secret_only_the_names_of_its_keys_are_kept() -> None:
     kept = trimmed(SECRET, document)
     assert sorted(kept["keys"]) == ["password", "username"]
     assert "eA==" not in str(kept)
+
+
+def test_of_a_foreign_secrets_ca_only_whether_it_is_one_is_kept(tmp_path: Path) -> None:
+    document = secret("routers", CA_KEY)
+    for text in ("", "x", "-----BEGIN CERTIFICATE-----\nnone\n-----END CERTIFICATE-----\n", "\xff"):
+        document["data"][CA_KEY] = base64.b64encode(text.encode("latin-1")).decode()
+        assert trimmed(SECRET, document).get("badCa", False) is bool(text), text
+    whole = Authority(tmp_path).ca_file.read_bytes()
+    document["data"][CA_KEY] = base64.b64encode(whole).decode()
+    kept = trimmed(SECRET, document)
+    assert (kept["keys"], kept.get("badCa")) == ([CA_KEY], None)
 
 
 def test_a_secret_of_our_own_is_kept_whole() -> None:

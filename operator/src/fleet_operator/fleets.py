@@ -121,6 +121,15 @@ class Fleets:
             for name in known.needs
         }
 
+    def bad_cas(self, known: Known) -> set[str]:
+        """Those of the Secrets that it needs whose `ca.crt` is not one."""
+        return {
+            name
+            for name in known.needs
+            if (secret := self._store.get(ObjectKey(SECRET, known.owner.namespace, name)))
+            and secret.get("badCa")
+        }
+
     def _one(self, owner: Owner, document: Document, rival: Owner | None) -> Known:
         names = config_map_names(document)
         config_maps = {

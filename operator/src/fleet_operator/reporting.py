@@ -110,7 +110,9 @@ class Reporter:
         seen = state.seen.get(tenant)
         return Situation(
             known=known,
-            secret_problems=secret_problems(known.needs, self._fleets.secret_keys(known)),
+            secret_problems=secret_problems(
+                known.needs, self._fleets.secret_keys(known), self._fleets.bad_cas(known)
+            ),
             rejected=self._rejected_logins(known),
             plan=state.plans.get(tenant),
             live_max_bytes=None if seen is None else seen.state.max_bytes,

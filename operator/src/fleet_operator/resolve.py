@@ -4,7 +4,7 @@ Pure: the caller reads the ConfigMaps and the key names of Secrets that `referen
 `secret_needs` ask for. Nothing of a Secret but the names of its keys comes in here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -120,8 +120,13 @@ def secret_needs(fleet: RouterFleet) -> dict[str, SecretNeed]:
     }
 
 
-def secret_problems(needs: Mapping[str, SecretNeed], secrets: SecretKeys) -> tuple[Problem, ...]:
-    """A problem for each Secret that is missing or lacks a key, naming devices it concerns."""
+def secret_problems(
+    needs: Mapping[str, SecretNeed], secrets: SecretKeys, bad_cas: Collection[str] = ()
+) -> tuple[Problem, ...]:
+    """A problem for each Secret that is missing or lacks a key, naming devices it concerns.
+
+    `bad_cas`: Secrets whose `ca.crt` no TLS library takes.
+    """
     problems: list[Problem] = []
     for name, need in needs.items():
         there = secrets.get(name)
@@ -133,6 +138,9 @@ def secret_problems(needs: Mapping[str, SecretNeed], secrets: SecretKeys) -> tup
         elif lacking := need.keys - there:
             message = f"has no {', '.join(_ordered(lacking))}; needed by {concerned}"
             problems.append(Problem(ProblemKind.SECRET_KEY_MISSING, f"Secret {name}", message))
+        elif CA_KEY in need.keys and name in bad_cas:
+            message = f"{CA_KEY} holds no certificate in PEM; needed by {concerned}"
+            problems.append(Problem(ProblemKind.SECRET_KEY_UNUSABLE, f"Secret {name}", message))
     return tuple(problems)
 
 

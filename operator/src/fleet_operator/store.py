@@ -4,7 +4,9 @@ Resource versions order what comes by both ways. They are etcd's revisions: whol
 that rise (Kubernetes 1.35 says so officially; every API server before it does the same).
 """
 
+import base64
 import hashlib
+import ssl
 from collections.abc import Callable, Collection, Iterator
 from typing import Final
 
@@ -22,6 +24,7 @@ from fleet_operator.kinds import (
     part,
 )
 from fleet_operator.packing import Packed
+from fleet_operator.resolve import CA_KEY
 
 _MOST_TOMBSTONES: Final = 10_000
 _LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
@@ -33,9 +36,9 @@ def version_of(document: Document) -> int:
 
 
 def trimmed(kind: ObjectKind, document: Document) -> Document:
-    """What is kept of an object: no bookkeeping; of a foreign Secret which keys have a value.
+    """What is kept of an object: no bookkeeping, no foreign Secret's values.
 
-    Lists of devices are packed, and so is all that other ConfigMaps hold: any may be named by
+    Of such a Secret stay the keys that have a value, and `badCa` when its CA is not one. Lists of devices are packed, and so is all that other ConfigMaps hold: any may be named by
     a fleet one day.
     """
     metadata = {
@@ -50,7 +53,8 @@ def trimmed(kind: ObjectKind, document: Document) -> Document:
         data: dict[str, str] = document.get("data") or {}
         kept = {"metadata": _identity(metadata)}
         if kind is SECRET:
-            return {**kept, "keys": [one for one in data if data[one]]}
+            secret = {**kept, "keys": [one for one in data if data[one]]}
+            return {**secret, "badCa": True} if _is_bad(data.get(CA_KEY)) else secret
         # Of what is no text only that it is there: binaryData comes of a file that is not UTF-8.
         binary = dict.fromkeys(document.get("binaryData") or ())
         return {**kept, "data": Packed({**binary, **data})}
@@ -58,6 +62,18 @@ def trimmed(kind: ObjectKind, document: Document) -> Document:
         spec = document["spec"]
         document = {**document, "spec": {**spec, "devices": Packed(spec["devices"])}}
     return {**document, "metadata": metadata}
+
+
+def _is_bad(ca: str | None) -> bool:
+    """Whether a Secret's CA, in base 64, is nothing that pollers could verify routers with."""
+    if not ca:
+        return False
+    try:
+        certificates = base64.b64decode(ca).decode()
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=certificates)
+    except (ValueError, ssl.SSLError):  # UnicodeDecodeError is a ValueError
+        return True
+    return False
 
 
 def _identity(metadata: Document) -> Document:

@@ -34,6 +34,7 @@ class ProblemKind(StrEnum):
     TOO_MANY_DEVICES = "TooManyDevices"
     SECRET_MISSING = "SecretMissing"  # noqa: S105 - a reason, not a secret
     SECRET_KEY_MISSING = "SecretKeyMissing"  # noqa: S105 - a reason, not a secret
+    SECRET_KEY_UNUSABLE = "SecretKeyUnusable"  # noqa: S105 - a reason, not a secret
 
 
 @dataclass(frozen=True, slots=True)
