@@ -38,8 +38,9 @@ def version_of(document: Document) -> int:
 def trimmed(kind: ObjectKind, document: Document) -> Document:
     """What is kept of an object: no bookkeeping, no foreign Secret's values.
 
-    Of such a Secret stay the keys that have a value, and `badCa` when its CA is not one. Lists of devices are packed, and so is all that other ConfigMaps hold: any may be named by
-    a fleet one day.
+    Of such a Secret stay the keys that have a value, and `badCa` when its CA is not one. Lists
+    of devices are packed, and so is all that other ConfigMaps hold: any may be named by a fleet
+    one day.
     """
     metadata = {
         name: value for name, value in document["metadata"].items() if name != "managedFields"
