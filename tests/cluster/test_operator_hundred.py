@@ -7,6 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from e2e.commands import get_all
 from support.operator_cluster import operator_at
 from support.operator_fleets import Document, applicable, routers_secret
 
@@ -49,6 +50,16 @@ async def test_a_hundred_fleets_cost_next_to_nothing(
             site.ready_fleets, lambda ready: ready == FLEETS, what="ready", seconds=120
         )
         ready_after = time.monotonic() - began
+        # Sooner than figures come that are there already.
+        await site.until(
+            lambda: sum(
+                fleet["status"]["devices"].get("up") is not None
+                for fleet in get_all("routerfleets", namespace)
+            ),
+            lambda counted: counted == FLEETS,
+            what="the first count of every fleet's devices",
+            seconds=25,
+        )
         process = psutil.Process(site.service.pid)
         # What the start left to do is no part of the steady state.
         await site.passes(15)

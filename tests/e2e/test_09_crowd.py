@@ -32,6 +32,14 @@ def test_a_hundred_resting_fleets_cost_little(site: Site) -> None:
         what="a hundred fleets with streams",
     )
     site.note("crowd_applied_to_sized_seconds", time.monotonic() - began)
+    # Some seconds after everything else.
+    wait_until(
+        lambda: _counted(namespace),
+        lambda count: count == _FLEETS,
+        seconds=60,
+        every_seconds=2,
+        what="the first count of every fleet's devices",
+    )
     _settle(namespace)
     before, seen, versions = site.metrics("operator"), time.monotonic(), _versions(namespace)
     while (rest := seen + _WATCHED_SECONDS - time.monotonic()) > 0:
@@ -78,6 +86,13 @@ def _sized(namespace: str) -> int:
             one["type"] == "StreamSized" and one["status"] == "True"
             for one in fleet.get("status", {}).get("conditions", [])
         )
+        for fleet in get_all("routerfleets", namespace)
+    )
+
+
+def _counted(namespace: str) -> int:
+    return sum(
+        fleet.get("status", {}).get("devices", {}).get("up") is not None
         for fleet in get_all("routerfleets", namespace)
     )
 

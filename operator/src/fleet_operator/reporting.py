@@ -166,7 +166,9 @@ class Reporter:
         last = self._figures_at.get(known.owner.uid)
         wait = self._figures_seconds
         status = part(known.body, "status")
-        if part(status, "shards").get("ready") and not part(status, "devices").get("up"):
+        up = part(status, "devices").get("up")
+        # Never counted, or its shards are there and nothing answers yet.
+        if up is None or (not up and part(status, "shards").get("ready")):
             wait = min(wait, _FIRST_FIGURES_SECONDS)
         if last is not None and now - last[0] < wait:
             return False
