@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from e2e.commands import get_all
-from support.operator_cluster import operator_at
+from support.operator_cluster import AS_INSTALLED, operator_at
 from support.operator_fleets import Document, applicable, routers_secret
 
 FLEETS = 100
@@ -20,16 +20,6 @@ TARGET_CPU = 0.02
 TARGET_BYTES = 150e6
 GROSS = 2.5
 """It fails only so far beyond: what else a machine does must not fail it."""
-
-# As in production: the other tests' settings look far more often.
-PACE = {
-    # As the chart has them.
-    "MALLOC_ARENA_MAX": "1",
-    "MALLOC_TRIM_THRESHOLD_": "131072",
-    "FLEET_OPERATOR__RESYNC_SECONDS": "60",
-    "FLEET_OPERATOR__LOOK_SECONDS": "10",
-    "FLEET_OPERATOR__STATUS_SECONDS": "30",
-}
 
 
 def _fleet(number: int) -> Document:
@@ -43,7 +33,7 @@ def _fleet(number: int) -> Document:
 async def test_a_hundred_fleets_cost_next_to_nothing(
     namespace: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with operator_at([namespace], tmp_path, PACE) as site:
+    with operator_at([namespace], tmp_path, AS_INSTALLED) as site:
         began = time.monotonic()
         site.apply(routers_secret(), *map(_fleet, range(FLEETS)))
         await site.until(

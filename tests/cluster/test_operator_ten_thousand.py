@@ -11,7 +11,7 @@ import pytest
 from nats.js.errors import NotFoundError
 
 from e2e.commands import kubectl
-from support.operator_cluster import Document, OperatorSite, operator_at
+from support.operator_cluster import AS_INSTALLED, Document, OperatorSite, operator_at
 from support.operator_fleets import applicable, routers_secret
 from support.waiting import eventually
 
@@ -24,15 +24,6 @@ TENANT = "huge"
 INVENTORY = "KV_fleet-inventory"
 TARGET_SECONDS = 60.0
 MOST_STATUS_BYTES = 16_384
-
-# As in production: the other tests' settings look far more often.
-PACE = {
-    "MALLOC_ARENA_MAX": "1",
-    "MALLOC_TRIM_THRESHOLD_": "131072",
-    "FLEET_OPERATOR__RESYNC_SECONDS": "60",
-    "FLEET_OPERATOR__LOOK_SECONDS": "10",
-    "FLEET_OPERATOR__STATUS_SECONDS": "30",
-}
 
 
 def _device(number: int) -> Document:
@@ -120,7 +111,7 @@ async def test_ten_thousand_devices_are_there_within_a_minute_and_cost_only_what
     right = rows[WRONG]
     rows[WRONG] = {"name": right["name"], "adress": right["address"]}
     source = [{"configMapRef": {"name": f"routers-{which}"}} for which in range(CONFIG_MAPS)]
-    with operator_at([namespace], tmp_path, PACE) as site:
+    with operator_at([namespace], tmp_path, AS_INSTALLED) as site:
         huge = Huge(site, rows)
         site.apply(routers_secret())
         for which in range(CONFIG_MAPS):

@@ -4,7 +4,7 @@ Pure but for what is remembered: devices whose source cannot be read at the mome
 unknown, not gone, and a spec that became invalid does not end what ran before it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -116,19 +116,15 @@ class Fleets:
 
     def secret_keys(self, known: Known) -> dict[str, frozenset[str] | None]:
         """Which keys the Secrets that it needs have."""
-        return {
-            name: _keys(self._store.get(ObjectKey(SECRET, known.owner.namespace, name)))
-            for name in known.needs
-        }
+        return {name: _keys(secret) for name, secret in self._secrets(known)}
 
     def bad_cas(self, known: Known) -> set[str]:
         """Those of the Secrets that it needs whose `ca.crt` is not one."""
-        return {
-            name
-            for name in known.needs
-            if (secret := self._store.get(ObjectKey(SECRET, known.owner.namespace, name)))
-            and secret.get("badCa")
-        }
+        return {name for name, secret in self._secrets(known) if secret and secret.get("badCa")}
+
+    def _secrets(self, known: Known) -> Iterator[tuple[str, Document | None]]:
+        for name in known.needs:
+            yield name, self._store.get(ObjectKey(SECRET, known.owner.namespace, name))
 
     def _one(self, owner: Owner, document: Document, rival: Owner | None) -> Known:
         names = config_map_names(document)

@@ -23,7 +23,7 @@ from nats.js.errors import KeyDeletedError, KeyNotFoundError
 from nats.js.kv import KeyValue
 from pydantic import BaseModel, ValidationError
 
-from fleet_common.assignment import Shares, assign, assignment_records
+from fleet_common.assignment import Shares, assign, assignment_records, next_revision
 from fleet_common.inventory import Assignment, assignment_key, keys_under, put_if_changed
 from fleet_common.liveness import Beat, Liveness, State, eligible
 from fleet_contracts.subjects import DeviceId, TenantId
@@ -75,7 +75,7 @@ def plan_handover(
     `used`: the greatest revision that others than these records may have had.
     """
     known = {record.shard: record for record in before}
-    revision = max(used, *(record.revision for record in known.values()), -1) + 1
+    revision = next_revision(known.values(), used)
     releases: list[Assignment] = []
     for shard, record in sorted(known.items()):
         target = set(shares.get(shard, ()))

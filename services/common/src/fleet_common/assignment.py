@@ -156,6 +156,11 @@ def _distinct[NameT: str](names: Iterable[NameT], what: str) -> list[NameT]:
     return ordered
 
 
+def next_revision(records: Iterable[Assignment], used: int = -1) -> int:
+    """Above those of the records, and above `used`, that of records which are no more."""
+    return max(used, *(record.revision for record in records), -1) + 1
+
+
 def assignment_records(
     tenant: TenantId, shares: Shares, before: Iterable[Assignment], used: int = -1
 ) -> list[Assignment]:
@@ -168,7 +173,7 @@ def assignment_records(
     shards that are no more are to be deleted first of all.
     """
     known = {record.shard: record for record in before if record.tenant == tenant}
-    revision = max(used, *(record.revision for record in known.values()), -1) + 1
+    revision = next_revision(known.values(), used)
     records: list[Assignment] = []
     for shard, devices in sorted(shares.items()):
         record = known.get(shard)

@@ -40,7 +40,6 @@ PENDING_BYTES = 8 * 1024 * 1024
 # max_outstanding_pings below), which settles every flush.
 _ABANDONED_FLUSH_SECONDS = 120
 
-
 _SAME_COMPLAINT_SECONDS = 60
 _COMPLAINTS = 16
 

@@ -3,12 +3,11 @@
 import asyncio
 import logging
 import random
-from collections.abc import Coroutine
-from typing import Any, Final
+from typing import Final
 
 from fleet_common.broker import close, connect, jetstream
 from fleet_common.raw_client import RawClient
-from fleet_common.runtime import Runtime
+from fleet_common.runtime import Runtime, unless_stopped
 from fleet_contracts.subjects import TenantId
 from fleet_poller.assignments import Assignments
 from fleet_poller.breaker import BreakerPolicy
@@ -37,7 +36,7 @@ async def run(runtime: Runtime, settings: PollerSettings, metrics: PollerMetrics
     section = settings.poller
     client = RawClient()
     connecting = connect(settings.nats, f"poller-{section.tenant}-{section.shard}", client)
-    if not await _unless_stopped(runtime.stop, connecting):
+    if await unless_stopped(runtime.stop, connecting) is None:
         return
     publisher = Publisher(client, _bounds(section), metrics)
     shard = Shard(_context(section, publisher, metrics, runtime))
@@ -103,18 +102,3 @@ def _context(
         cores=usable_cores(),
         held_kinds=wanted_kinds(section.device_groups),
     )
-
-
-async def _unless_stopped(stop: asyncio.Event, connecting: Coroutine[Any, Any, object]) -> bool:
-    """Whether the connection was made; False when the stop came first."""
-    attempt = asyncio.create_task(connecting)
-    stopping = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait({attempt, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not attempt.done():
-            return False
-        attempt.result()
-        return True
-    finally:
-        stopping.cancel()
-        attempt.cancel()

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -212,15 +211,7 @@ class PlanApplier:
         """Plans, and why some fleets have none. Raises PlanningError unless `each_alone`."""
         states, previous = await self._states(fleets, streams), self._previous(fleets, streams)
         account = await look_at_account(self._client)
-        limits = account.limits
-        reserved: Counter[str] = Counter()
-        for stream in streams.values():
-            reserved[stream.storage.value] += stream.reservation.size_bytes
-        self._metrics.account(
-            {"file": account.file_bytes, "memory": account.memory_bytes},
-            reserved,
-            {"file": limits.file_bytes, "memory": limits.memory_bytes},
-        )
+        self._metrics.account(account, streams.values())
         refused: dict[TenantId, str] = {}
         candidates = list(fleets)
         while candidates:
@@ -230,7 +221,7 @@ class PlanApplier:
             ]
             budget = StreamBudget(None, None)
             try:
-                budget = room(self._budget, limits, streams.values(), ours, held)
+                budget = room(self._budget, account.limits, streams.values(), ours, held)
                 request = PlanRequest(candidates, budget, measured, states, previous)
                 return self._with_subjects(plan_streams(request, time.time()), streams, refused)
             except (BudgetTooSmallError, UnlimitedAccountError) as error:

@@ -1,10 +1,12 @@
 """What the owner of the streams tells of them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection
 
 from prometheus_client import CollectorRegistry
 
 from fleet_common.metrics import MetricSet
+from fleet_common.streams.live import Account, LiveStream
+from fleet_contracts.streams import StreamStorage
 
 _TENANT = ("tenant",)
 
@@ -88,14 +90,16 @@ class StreamMetrics(MetricSet):
             f"{prefix}_plans_total", "Plans by outcome: applied, failed", ("outcome",)
         )
 
-    def account(
-        self, used: dict[str, int], reserved: Mapping[str, int], limits: dict[str, int | None]
-    ) -> None:
-        """Bytes by storage; None: no limit."""
-        for storage, size in used.items():
-            self.account_used.labels(storage).set(size)
-            self.account_reserved.labels(storage).set(reserved.get(storage, 0))
-            limit = limits[storage]
+    def account(self, account: Account, streams: Collection[LiveStream]) -> None:
+        """As the broker told them; `streams` are all of the account."""
+        limits = account.limits
+        for storage, used, limit in (
+            (StreamStorage.FILE, account.file_bytes, limits.file_bytes),
+            (StreamStorage.MEMORY, account.memory_bytes, limits.memory_bytes),
+        ):
+            reserved = sum(one.reservation.size_bytes for one in streams if one.storage is storage)
+            self.account_used.labels(storage).set(used)
+            self.account_reserved.labels(storage).set(reserved)
             if limit is None:
                 self.account_limit.remove_by_labels({"storage": storage})
             else:
