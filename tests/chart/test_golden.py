@@ -39,6 +39,28 @@ def test_a_values_file_says_what_it_is_for(values: Path) -> None:
     assert values.read_text(encoding="utf-8").startswith("# ")
 
 
+def test_with_secrets_of_ones_own_nothing_is_random(chart: Chart) -> None:
+    own = [
+        part
+        for name in ("nats.auth", "postgresql.auth", "gateway")
+        for part in ("--set", f"{name}.existingSecret=own-{name.removesuffix('.auth')}")
+    ]
+
+    first, second = (chart.template(*own).stdout for _ in range(2))
+
+    made = parsed(first)
+    assert first == second
+    assert not made.of("Secret")
+    for kind, part in (("Deployment", "writer"), ("StatefulSet", "postgresql")):
+        pod = made.one(kind, f"rf-routerfleet-{part}")["spec"]["template"]["spec"]
+        (password,) = (
+            one["valueFrom"]["secretKeyRef"]
+            for one in pod["containers"][0]["env"]
+            if one["name"] in {"PGPASSWORD", "POSTGRES_PASSWORD"}
+        )
+        assert password == {"name": "own-postgresql", "key": "password"}
+
+
 @pytest.mark.parametrize("values", CI_VALUES, ids=lambda path: path.stem)
 def test_no_password_is_the_same_in_two_renders(values: Path, chart: Chart) -> None:
     first, second = (parsed(chart.template("-f", str(values)).stdout).passwords for _ in range(2))

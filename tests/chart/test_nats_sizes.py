@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Mapping
+from math import ceil
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fleet_common.planning import ServerBudget, bucket_reservations, server_memory_needed
+from fleet_common.planning.budget import DISK_OVERHEAD
 from support.helm import Chart, Rendered
 
 _MIB = 1024 * 1024
@@ -102,3 +105,25 @@ def test_a_volume_of_ones_own_size_stays_that_size(chart: Chart) -> None:
     claim = made.one("StatefulSet", "rf-routerfleet-nats")["spec"]["volumeClaimTemplates"][0]
 
     assert claim["spec"]["resources"]["requests"]["storage"] == "50Gi"
+
+
+def test_a_volume_of_ones_own_holds_all_that_may_be_stored(
+    case: dict[str, int], chart: Chart
+) -> None:
+    (_, server_file), _ = limits(rendered(chart, case))
+    least = ceil(server_file * DISK_OVERHEAD / _MIB)
+
+    rendered(chart, case, f"nats.persistence.size={least}Mi")
+    with pytest.raises(AssertionError, match=r"nats\.persistence\.size: the volume is"):
+        rendered(chart, case, f"nats.persistence.size={least - 1}Mi")
+
+
+def test_bytes_may_be_a_plain_number(chart: Chart, tmp_path: Path) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text("nats: {streams: {fileBytes: 4294967296}, persistence: {size: 10000000000}}")
+
+    plain = chart.render(values)
+
+    claim = plain.one("StatefulSet", "rf-routerfleet-nats")["spec"]["volumeClaimTemplates"][0]
+    assert limits(plain) == limits(chart.render(None, "nats.streams.fileBytes=4Gi"))
+    assert claim["spec"]["resources"]["requests"]["storage"] == "10000000000"

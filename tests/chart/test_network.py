@@ -1,6 +1,7 @@
 """Who may talk to whom, read from the rendered NetworkPolicies as a network reads them."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -77,6 +78,12 @@ def lets(policies: list[Document], way: str, pod: Pod, other: Pod, port: int) ->
     )
 
 
+def may(policies: list[Document], source: Pod, target: Pod, port: int) -> bool:
+    out = lets(policies, "egress", source, target, port)
+    into = target is INTERNET or lets(policies, "ingress", target, source, port)
+    return out and into
+
+
 @pytest.mark.parametrize(
     ("source", "target", "port", "expected"),
     [
@@ -122,10 +129,52 @@ def test_who_may_talk_to_whom(
 ) -> None:
     policies = chart.render(DEMO).of("NetworkPolicy")
 
-    out = lets(policies, "egress", source, target, port)
-    into = target is INTERNET or lets(policies, "ingress", target, source, port)
+    assert may(policies, source, target, port) is expected
 
-    assert (out and into) is expected, f"out: {out}, in: {into}"
+
+@pytest.mark.parametrize(
+    ("peers", "readers"),
+    [
+        ("[]", set[Pod]()),
+        ("[{podSelector: {matchLabels: {app: other}}}]", {NEIGHBOUR}),
+        ("[{namespaceSelector: {}}]", {NEIGHBOUR, STRANGER}),
+    ],
+)
+def test_metrics_are_read_by_whom_the_values_name_and_by_helms_test(
+    peers: str, readers: set[Pod], chart: Chart, tmp_path: Path
+) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text(f"networkPolicy: {{metricsFrom: {peers}, gatewayFrom: {peers}}}")
+    policies = chart.render(values).of("NetworkPolicy")
+
+    asked = (NEIGHBOUR, STRANGER, INTERNET, ours("postgresql"))
+    readers_of_shards = {one for one in asked if may(policies, one, shard(NAMESPACE), 9100)}
+
+    assert {one for one in asked if may(policies, one, ours("writer"), 9100)} == readers
+    assert readers_of_shards == readers
+    assert may(policies, ours("test"), ours("writer"), 9100)
+    assert may(policies, ours("test"), ours("gateway"), 8080)
+    assert may(policies, INTERNET, ours("gateway"), 8080) is (peers == "[]")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "port"),
+    [
+        ("http://collector:4318/v1/traces", 4318),
+        ("https://collector/v1/traces", 443),
+        ("http://collector/v1/traces", 80),
+        ("http://[2001:db8::1]:4318/v1/traces", 4318),
+        ("http://[2001:db8::1]/v1/traces", 80),
+        ("https://user:99@collector", 443),
+    ],
+)
+def test_traces_leave_by_the_port_that_their_url_means(
+    endpoint: str, port: int, chart: Chart
+) -> None:
+    policies = chart.render(None, f"tracing.endpoint={endpoint}").of("NetworkPolicy")
+
+    ports = (80, 443, 4318, 8728)
+    assert [one for one in ports if may(policies, ours("writer"), INTERNET, one)] == [port]
 
 
 def test_without_policies_there_are_none(chart: Chart) -> None:

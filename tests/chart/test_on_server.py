@@ -121,6 +121,8 @@ def test_an_upgrade_keeps_passwords_and_volumes(namespace: str) -> None:
     assert base64.b64decode(before[NATS]["services-password"]).decode()[0].isalpha()
     with pytest.raises(CommandError, match="is to have 71Gi and has 4Gi"):
         helm("upgrade", namespace, "nats.streams.fileBytes=64Gi")
+    with pytest.raises(CommandError, match="is to have 4Gi, and streams of 64Gi"):
+        helm("upgrade", namespace, "nats.persistence.size=4Gi", "nats.streams.fileBytes=64Gi")
     run(("helm", "uninstall", "rf", "-n", namespace))
     assert find("secret", "rf-routerfleet-postgresql", namespace) is not None
     helm("install", namespace)  # the kept password goes with the kept volume

@@ -65,6 +65,27 @@ def test_what_runs_has_probes(rendered: Rendered) -> None:
         assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys(), name
 
 
+def test_no_variable_is_there_twice(rendered: Rendered) -> None:
+    for name, container in containers(rendered):
+        names = [one["name"] for one in container.get("env", [])]
+        assert len(names) == len(set(names)), name
+
+
+@pytest.mark.parametrize("service", ["writer", "firmware", "gateway", "operator", "simulator"])
+def test_a_users_variable_takes_the_place_of_the_charts(service: str, chart: Chart) -> None:
+    rendered = chart.render(
+        CHART / "ci/demo-values.yaml",
+        f"{service}.env.FLEET_LOG__LEVEL=DEBUG",
+        f"{service}.env.FLEET_NATS__PASSWORD=mine",
+    )
+    pod = rendered.one("Deployment", f"rf-routerfleet-{service}")["spec"]["template"]["spec"]
+    env = pod["containers"][0]["env"]
+
+    for name, value in {"FLEET_LOG__LEVEL": "DEBUG", "FLEET_NATS__PASSWORD": "mine"}.items():
+        assert [one for one in env if one["name"] == name] == [{"name": name, "value": value}]
+    assert {"name": "FLEET_LOG__FORMAT", "value": "json"} in env
+
+
 def test_selectors_find_their_own_pods_and_no_others(rendered: Rendered) -> None:
     workloads = [*rendered.of("Deployment"), *rendered.of("StatefulSet")]
     for workload in workloads:

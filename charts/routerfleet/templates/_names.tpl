@@ -34,11 +34,18 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- if $image.registry }}{{ printf "%s/%s" $image.registry $name }}{{ else }}{{ $name }}{{ end -}}
 {{- end -}}
 
-{{/* Bytes of a quantity such as 512Mi. */}}
+{{/* The port that a client of this URL goes to. */}}
+{{- define "routerfleet.urlPort" -}}
+{{- $url := urlParse . -}}
+{{- default (ternary "443" "80" (eq $url.scheme "https")) (regexFind ":[0-9]+$" $url.host | trimPrefix ":") -}}
+{{- end -}}
+
+{{/* Bytes of a quantity such as 512Mi, or 2G, as the API server writes 2000000000. */}}
 {{- define "routerfleet.bytes" -}}
-{{- $text := toString . -}}
+{{- $text := include "routerfleet.scalar" . -}}
 {{- $number := int64 (regexFind "^[0-9]+" $text) -}}
-{{- $factor := get (dict "" 1 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776) (regexFind "[A-Za-z]*$" $text) -}}
+{{- $factors := dict "" 1 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 "Pi" 1125899906842624 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "P" 1000000000000000 -}}
+{{- $factor := get $factors (regexFind "[A-Za-z]*$" $text) -}}
 {{- mul $number (int64 $factor) -}}
 {{- end -}}
 
@@ -47,7 +54,7 @@ The size of a StatefulSet's volumes: dict "root" . "name" … "size" …. A Stat
 cannot be changed, so one that is there keeps its size, and one that is too small is said so.
 */}}
 {{- define "routerfleet.claimSize" -}}
-{{- $size := toString .size -}}
+{{- $size := include "routerfleet.scalar" .size -}}
 {{- $namespace := .root.Release.Namespace -}}
 {{- $there := lookup "apps/v1" "StatefulSet" $namespace .name -}}
 {{- range (dig "spec" "volumeClaimTemplates" list (default dict $there)) -}}

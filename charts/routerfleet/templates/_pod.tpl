@@ -109,6 +109,24 @@ readinessProbe:
 {{- end }}
 {{- end -}}
 
+{{/*
+A service's environment: dict "own" (list "<yaml list>" …) "further" .Values.writer.env. A variable
+that is given as a further one is the user's alone: twice in a list, the API server refuses it.
+*/}}
+{{- define "routerfleet.serviceEnv" -}}
+{{- $further := default dict .further -}}
+{{- $variables := list -}}
+{{- range (compact .own | join "\n" | fromYamlArray) -}}
+{{- if not (hasKey $further .name) -}}
+{{- $variables = append $variables . -}}
+{{- end -}}
+{{- end -}}
+{{- range $name, $value := $further -}}
+{{- $variables = append $variables (dict "name" $name "value" (include "routerfleet.scalar" $value)) -}}
+{{- end -}}
+{{- toYaml $variables -}}
+{{- end -}}
+
 {{/* Log and tracing settings that all services share. */}}
 {{- define "routerfleet.commonEnv" -}}
 - name: FLEET_LOG__LEVEL

@@ -126,12 +126,28 @@ fleet_common.planning reckon; files/sizes.yaml has their figures.
 {{- $account := addf $file $figures.bucketBytes -}}
 {{- /* What is not a stream's: consumers' states. */ -}}
 {{- $serverFile := addf $account (mulf 8 $mebibyte) -}}
-{{- $disk := ceil (divf (mulf $serverFile $figures.diskOverhead) $mebibyte 1024.0) }}
+{{- $disk := mulf $serverFile $figures.diskOverhead }}
 memoryLimit: {{ int64 $limit | quote }}
 goMemoryLimit: {{ int64 $goLimit | quote }}
 accountFile: {{ int64 (mulf $account .Values.nats.replicas) | quote }}
 accountMemory: {{ int64 (mulf $memory .Values.nats.replicas) | quote }}
 serverFile: {{ int64 $serverFile | quote }}
 serverMemory: {{ int64 $memory | quote }}
-disk: {{ printf "%dGi" (int64 $disk) | quote }}
+leastDisk: {{ int64 (ceil $disk) | quote }}
+disk: {{ printf "%dGi" (int64 (ceil (divf $disk $mebibyte 1024.0))) | quote }}
+{{- end -}}
+
+{{/*
+The size of each server's volume. A disk that fills stops JetStream, for everybody and for good;
+streams at their limits do not, so the limits must fit the disk.
+*/}}
+{{- define "routerfleet.nats.volume" -}}
+{{- $sizes := fromYaml (include "routerfleet.nats.sizes" .) -}}
+{{- $name := include "routerfleet.name" (dict "root" . "component" "nats") -}}
+{{- $volume := include "routerfleet.claimSize" (dict "root" . "name" $name "size" (default $sizes.disk .Values.nats.persistence.size)) -}}
+{{- if lt (int64 (include "routerfleet.bytes" $volume)) (int64 $sizes.leastDisk) -}}
+{{- $streams := include "routerfleet.scalar" .Values.nats.streams.fileBytes -}}
+{{- fail (printf "\n\nnats.persistence.size: the volume is to have %s, and streams of %s (nats.streams.fileBytes) need a disk of %s. Leave the size empty, it follows then; or give it %s or more; or lower nats.streams.fileBytes\n" $volume $streams $sizes.disk $sizes.disk) -}}
+{{- end -}}
+{{- $volume -}}
 {{- end -}}

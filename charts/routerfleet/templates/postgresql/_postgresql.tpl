@@ -1,15 +1,29 @@
-{{/* The Secret that holds the writer's URL, and the key in it. */}}
+{{/* The Secret with the bundled server's password. */}}
+{{- define "routerfleet.postgresql.secret" -}}
+{{- default (include "routerfleet.name" (dict "root" . "component" "postgresql")) .Values.postgresql.auth.existingSecret -}}
+{{- end -}}
+
+{{- define "routerfleet.postgresql.host" -}}
+{{- printf "%s.%s.svc" (include "routerfleet.name" (dict "root" . "component" "postgresql")) .Release.Namespace -}}
+{{- end -}}
+
+{{/*
+How the writer reaches the database: the bundled one by a password beside the URL, which may have
+any characters there; another one by the URL in its Secret.
+*/}}
 {{- define "routerfleet.database.env" -}}
 - name: FLEET_DATABASE__URL
+  {{- if .Values.postgresql.enabled }}
+  value: postgresql://routerfleet@{{ include "routerfleet.postgresql.host" . }}:5432/routerfleet
+- name: PGPASSWORD
+  valueFrom:
+    secretKeyRef: {name: {{ include "routerfleet.postgresql.secret" . }}, key: password}
+  {{- else }}
   valueFrom:
     secretKeyRef:
-      {{- if .Values.postgresql.enabled }}
-      name: {{ include "routerfleet.name" (dict "root" . "component" "postgresql") }}
-      key: url
-      {{- else }}
       name: {{ required "postgresql.external.existingSecret: name a Secret that holds your database's URL, or set postgresql.enabled" .Values.postgresql.external.existingSecret }}
       key: {{ .Values.postgresql.external.urlKey }}
-      {{- end }}
+  {{- end }}
 {{- $tls := .Values.postgresql.external.tls }}
 {{- if and (not .Values.postgresql.enabled) $tls.caSecret }}
 - name: PGSSLMODE

@@ -46,9 +46,7 @@ spec:
           args: {{- . | nindent 12 }}
           {{- end }}
           env:
-            {{- with .env }}{{ . | trim | nindent 12 }}{{ end }}
-            {{- include "routerfleet.commonEnv" .root | nindent 12 }}
-            {{- include "routerfleet.plainEnv" .values.env | nindent 12 }}
+            {{- include "routerfleet.serviceEnv" (dict "own" (list .env (include "routerfleet.commonEnv" .root)) "further" .values.env) | nindent 12 }}
           ports:
             {{- include "routerfleet.adminPort" . | nindent 12 }}
             {{- with .ports }}{{ . | trim | nindent 12 }}{{ end }}
