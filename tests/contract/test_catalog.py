@@ -143,6 +143,9 @@ def test_every_check_of_the_codec_has_a_rejected_example() -> None:
         "status.reachability", "status.error_message", "interfaces.ids",
         "interfaces.tx_bytes_total", "interfaces.running_bitmap", "wireless.clients.mac_address",
         "inventory.interfaces.id", "inventory.interfaces.mac_address", "firmware_advice.verdict",
+        "inventory.interfaces.last_up_router_unix_seconds",
+        "interfaces.link_changes.last_down_router_unix_seconds",
+        "firmware_advice.latest_released_unix_seconds", "firmware_advice.channel_read_unix_seconds",
         "trim.cause", "trim.from_sequence", "trim.to_unix_ms",
     }  # fmt: skip
 

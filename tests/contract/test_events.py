@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from fleet_contracts.codec import (
     BODY_FIELD,
     COUNTER_COLUMNS,
+    TIME_END_UNIX_SECONDS,
     DecodedEvent,
     RejectedEventError,
     decode,
@@ -129,6 +130,7 @@ def _make_valid(event: Event) -> None:
         case "firmware_advice":
             advice = event.firmware_advice
             advice.verdict = advice.verdict or Verdict.VERDICT_UP_TO_DATE
+            _bound_times(advice, "latest_released_unix_seconds", "channel_read_unix_seconds")
         case "trim":
             trim = event.trim
             trim.cause = trim.cause or TrimCause.TRIM_CAUSE_SHRUNK
@@ -143,8 +145,17 @@ def _make_valid(event: Event) -> None:
         case "inventory":
             for position, interface in enumerate(event.inventory.interfaces):
                 interface.id = position
+                _bound_times(
+                    interface, "last_up_router_unix_seconds", "last_down_router_unix_seconds"
+                )
         case _:
             pass
+
+
+def _bound_times(message: Message, *fields: str) -> None:
+    for field in fields:
+        if getattr(message, field) >= TIME_END_UNIX_SECONDS:
+            setattr(message, field, TIME_END_UNIX_SECONDS - 1)
 
 
 @given(events())

@@ -182,6 +182,9 @@ def test_a_file_of_another_major_version_is_refused(body: bytes) -> None:
         b"\xff\xfe 1",
         b"7.24.4 " + b"1" * 300,
         b"7.24.4 123456789012",
+        b"7.24.4 1789558341000",
+        b"7.24.4 946684799",
+        b"7.24.4 4102444800",
     ],
 )
 def test_what_is_no_channel_file_is_refused(body: bytes) -> None:

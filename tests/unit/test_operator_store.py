@@ -30,7 +30,7 @@ def listing(store: Store, documents: list[Document], version: int) -> int:
     """A full list of ConfigMaps as of a version; returns how many objects it had news of."""
     news = sum(store.put(CONFIG_MAP, one) for one in documents)
     keys = {key_of(CONFIG_MAP, one) for one in documents}
-    return news + store.settle(CONFIG_MAP, keys, version)
+    return news + store.settle(CONFIG_MAP, keys, lambda _: version)
 
 
 def test_an_older_version_changes_nothing() -> None:
@@ -89,9 +89,13 @@ def test_of_a_foreign_secrets_ca_only_whether_it_is_one_is_kept(tmp_path: Path) 
         document["data"][CA_KEY] = base64.b64encode(text.encode("latin-1")).decode()
         assert trimmed(SECRET, document).get("badCa", False) is bool(text), text
     whole = Authority(tmp_path).ca_file.read_bytes()
-    document["data"][CA_KEY] = base64.b64encode(whole).decode()
-    kept = trimmed(SECRET, document)
-    assert (kept["keys"], kept.get("badCa")) == ([CA_KEY], None)
+    # As in a file, anything may stand around the blocks, and nothing in them.
+    for comment in (b"", "# Ő\n".encode(), "# é\n".encode("latin-1")):
+        document["data"][CA_KEY] = base64.b64encode(comment + whole).decode()
+        kept = trimmed(SECRET, document)
+        assert (kept["keys"], kept.get("badCa")) == ([CA_KEY], None)
+    document["data"][CA_KEY] = base64.b64encode(whole.replace(b"\nMII", "\nŐMII".encode())).decode()
+    assert trimmed(SECRET, document).get("badCa")
 
 
 def test_a_secret_of_our_own_is_kept_whole() -> None:

@@ -1,7 +1,7 @@
 """The API server, as far as the operator writes to it; lightkube's only importer."""
 
 import contextlib
-from collections.abc import Callable, Collection, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -41,13 +41,17 @@ class KubeRefusedError(TransientError):
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The resource version that a kind was read at.
+    """The resource versions that a kind was read at, by namespace; ALL_NAMESPACES stands for all.
 
-    `forbidden`: namespaces that nothing was read of, and that may be so.
+    `forbidden`: why, by namespace that may not be read.
     """
 
-    version: int
-    forbidden: frozenset[str] = frozenset()
+    versions: Mapping[str, int]
+    forbidden: Mapping[str, str]
+
+    def version(self, namespace: str) -> int | None:
+        """As of when all is known that there is in a namespace; None: it was not read."""
+        return self.versions.get(namespace, self.versions.get(ALL_NAMESPACES))
 
 
 class Kube:
@@ -61,19 +65,13 @@ class Kube:
         self.namespaces = tuple(namespaces) or (ALL_NAMESPACES,)
         self._classes: dict[ObjectKind, Any] = {}
 
-    async def list(
-        self,
-        kind: ObjectKind,
-        take: Callable[[Document], None],
-        may_be_forbidden: Collection[str] = (),
-    ) -> Listing:
+    async def list(self, kind: ObjectKind, take: Callable[[Document], None]) -> Listing:
         """Give `take` every object of the kind in the namespaces looked after, one by one.
 
-        Of the namespaces in `may_be_forbidden` there are none when they may not be read.
-        Raises KubeError.
+        A namespace that may not be read leaves the others as they are. Raises KubeError.
         """
-        forbidden: set[str] = set()
-        version = 0
+        versions: dict[str, int] = {}
+        forbidden: dict[str, str] = {}
         for namespace in self.namespaces:
             try:
                 with _translated(f"list {kind.plural}"):
@@ -86,12 +84,12 @@ class Kube:
                     )
                     async for document in found:
                         take(dict(document))
-                    version = max(version, int(found.resourceVersion))
+                    versions[namespace] = int(found.resourceVersion)
             except KubeRefusedError as error:
-                if error.status != _FORBIDDEN or namespace not in may_be_forbidden:
+                if error.status != _FORBIDDEN:
                     raise
-                forbidden.add(namespace)
-        return Listing(version, frozenset(forbidden))
+                forbidden[namespace] = str(error)
+        return Listing(versions, forbidden)
 
     async def get(self, key: ObjectKey) -> Document | None:
         """The object; None when it does not exist. Raises KubeError."""

@@ -70,9 +70,11 @@ def _is_bad(ca: str | None) -> bool:
     if not ca:
         return False
     try:
-        certificates = base64.b64decode(ca).decode()
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=certificates)
-    except (ValueError, ssl.SSLError):  # UnicodeDecodeError is a ValueError
+        # As from a file, text of any encoding may stand around the blocks; cadata takes ASCII only.
+        # What is not stays as a letter that no block may have.
+        text = base64.b64decode(ca).decode("latin-1").encode("ascii", "replace").decode("ascii")
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
+    except (ValueError, TypeError, ssl.SSLError):
         return True
     return False
 
@@ -96,6 +98,18 @@ class Store:
         self._objects: dict[ObjectKey, Document] = {}
         self._gone: dict[ObjectKey, int] = {}
         self._listed: set[ObjectKind] = set()
+        self._unread: frozenset[str] = frozenset()
+
+    @property
+    def unread(self) -> frozenset[str]:
+        """Namespaces whose RouterFleets cannot be read: nobody knows whether there are any."""
+        return self._unread
+
+    @unread.setter
+    def unread(self, namespaces: frozenset[str]) -> None:
+        if namespaces != self._unread:
+            self._unread = namespaces
+            self._changed()
 
     def get(self, key: ObjectKey) -> Document | None:
         """The object; None when it does not exist (or is not known of yet)."""
@@ -146,15 +160,25 @@ class Store:
         known = self._objects.get(key_of(kind, document))
         return known is not None and version_of(document) <= version_of(known)
 
-    def settle(self, kind: ObjectKind, listed: Collection[ObjectKey], version: int) -> int:
-        """All objects that there are as of `version` were put; returns how many are no more."""
+    def settle(
+        self, kind: ObjectKind, listed: Collection[ObjectKey], as_of: Callable[[str], int]
+    ) -> int:
+        """All objects that there are were put; returns how many are no more.
+
+        `as_of`: the version that a namespace was listed at, by its name. What a watch told that is
+        newer could not be in the list.
+        """
         news = 0
         for key, known in list(self._objects.items()):
-            if key.kind is kind and key not in listed and version_of(known) <= version:
+            if key.kind is not kind or key in listed:
+                continue
+            if version_of(known) <= as_of(key.namespace):
                 del self._objects[key]
                 news += 1
         self._gone = {
-            key: at for key, at in self._gone.items() if key.kind is not kind or at > version
+            key: at
+            for key, at in self._gone.items()
+            if key.kind is not kind or at > as_of(key.namespace)
         }
         if kind not in self._listed or news:
             self._listed.add(kind)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from fleet_contracts.gen.fleet.v1.events_pb2 import Event, Interfaces, WirelessClient
 from fleet_contracts.subjects import BadNameError, EventSubject, Kind, parse_subject
@@ -32,6 +32,11 @@ BODY_FIELD: Final[dict[Kind, str]] = {
 # would open partitions nobody ever drops.
 _EARLIEST_SLOT_MS: Final = 1_577_836_800_000
 _LATEST_SLOT_MS: Final = 4_102_444_800_000
+TIME_END_UNIX_SECONDS: Final = 253_402_300_800
+"""The year 10000, in Unix seconds: what a datetime of Python cannot hold, nor ISO 8601 without an
+agreement. No lower: a router's clock may be anything, and is reported as it is."""
+_LINK_TIMES: Final = ("last_up_router_unix_seconds", "last_down_router_unix_seconds")
+_ADVICE_TIMES: Final = ("latest_released_unix_seconds", "channel_read_unix_seconds")
 _MAC_BYTES: Final = 6
 _MAX_ERROR_MESSAGE: Final = 200
 
@@ -153,11 +158,23 @@ def _why_invalid_interfaces(
         return _wrong_bitmap("running_bitmap", body.running_bitmap, count)
     if len(body.disabled_bitmap) != bitmap_size:
         return _wrong_bitmap("disabled_bitmap", body.disabled_bitmap, count)
+    for change in body.link_changes:
+        reason = _why_no_time("interfaces.link_changes", change, _LINK_TIMES)
+        if reason is not None:
+            return reason
     return None
 
 
 def _wrong_bitmap(name: str, bitmap: bytes, count: int) -> str:
     return f"interfaces.{name}: {len(bitmap)} bytes for {count} interfaces"
+
+
+def _why_no_time(where: str, message: Message, fields: Sequence[str]) -> str | None:
+    for name in fields:
+        seconds: int = getattr(message, name)
+        if seconds >= TIME_END_UNIX_SECONDS:
+            return f"{where}.{name}: {seconds} is after the year 9999 (seconds, not milliseconds)"
+    return None
 
 
 def _why_invalid_clients(clients: Sequence[WirelessClient]) -> str | None:
@@ -168,7 +185,10 @@ def _why_invalid_clients(clients: Sequence[WirelessClient]) -> str | None:
 
 
 def _why_invalid_advice(event: Event) -> str | None:
-    return None if event.firmware_advice.verdict else "firmware_advice.verdict: missing"
+    advice = event.firmware_advice
+    if not advice.verdict:
+        return "firmware_advice.verdict: missing"
+    return _why_no_time("firmware_advice", advice, _ADVICE_TIMES)
 
 
 def _why_invalid_inventory(event: Event) -> str | None:
@@ -181,6 +201,9 @@ def _why_invalid_inventory(event: Event) -> str | None:
                 f"inventory.interfaces.mac_address: {len(interface.mac_address)} bytes "
                 "(6, or 0 where there is none)"
             )
+        reason = _why_no_time("inventory.interfaces", interface, _LINK_TIMES)
+        if reason is not None:
+            return reason
     return None
 
 

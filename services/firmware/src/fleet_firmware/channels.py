@@ -8,7 +8,10 @@ from fleet_firmware.version import BadVersionError, Version, parse_version
 
 MAX_FILE_BYTES: Final = 256
 """A channel file is about 18 bytes; more is not a channel file."""
-_MAX_TIME_DIGITS: Final = 11
+# 2000-01-01 and 2100-01-01. MikroTik released nothing before; what is after is in milliseconds.
+_EARLIEST_RELEASE: Final = 946_684_800
+_RELEASES_END: Final = 4_102_444_800
+_MAX_TIME_DIGITS: Final = 20
 
 
 class Channel(StrEnum):
@@ -96,6 +99,10 @@ class ChannelReader(Protocol):
         ...
 
 
+class BadReleaseTimeError(ValueError):
+    """Text that is not the time of a release in Unix seconds."""
+
+
 class MalformedChannelError(ValueError):
     """A body that is no channel file: a captive portal, a cut transfer."""
 
@@ -105,6 +112,22 @@ class WrongMajorError(ValueError):
 
     Seen at MikroTik: NEWESTa6.testing gives 7.x, NEWEST7.long-term gives 0.00.
     """
+
+
+def parse_release_time(text: str) -> int:
+    """Unix seconds; raises BadReleaseTimeError for what is no time between 2000 and 2100."""
+    # The digits are bounded first: int() refuses text of some thousand of them.
+    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_TIME_DIGITS):
+        raise BadReleaseTimeError(f"{text[:32]!r} is not a Unix time")
+    seconds = int(text)
+    if _EARLIEST_RELEASE <= seconds < _RELEASES_END:
+        return seconds
+    hint = ""
+    if _EARLIEST_RELEASE <= seconds // 1000 < _RELEASES_END:
+        hint = f"; is it in milliseconds? In seconds it is {seconds // 1000}"
+    raise BadReleaseTimeError(
+        f"{seconds} is not a Unix time in seconds between the years 2000 and 2100{hint}"
+    )
 
 
 def parse_channel_file(body: bytes, major: int) -> tuple[Version, int]:
@@ -122,8 +145,9 @@ def parse_channel_file(body: bytes, major: int) -> tuple[Version, int]:
         version = parse_version(version_text)
     except BadVersionError as error:
         raise MalformedChannelError(str(error)) from error
-    if not (time_text.isascii() and time_text.isdigit() and len(time_text) <= _MAX_TIME_DIGITS):
-        raise MalformedChannelError(f"{time_text[:32]!r} is not a Unix time")
     if version.major != major:
         raise WrongMajorError(f"offers {version}, which is not version {major}")
-    return version, int(time_text)
+    try:
+        return version, parse_release_time(time_text)
+    except BadReleaseTimeError as error:
+        raise MalformedChannelError(str(error)) from error

@@ -6,7 +6,8 @@
     6:
       stable: 6.49.22
 
-JSON of the same shape is read too. A channel that is not listed does not exist.
+JSON of the same shape is read too. A channel that is not listed does not exist. The time of a
+release, in seconds, may be left out.
 """
 
 import asyncio
@@ -21,12 +22,14 @@ import yaml
 from fleet_common.errors import ConfigurationError
 from fleet_common.health import Progress
 from fleet_firmware.channels import (
+    BadReleaseTimeError,
     ChannelAbsent,
     ChannelKey,
     ChannelReading,
     ChannelRelease,
     Source,
     channel_named,
+    parse_release_time,
 )
 from fleet_firmware.metrics import FirmwareMetrics
 from fleet_firmware.version import BadVersionError, parse_version
@@ -36,6 +39,7 @@ _log = logging.getLogger(__name__)
 MAX_BYTES: Final = 64 * 1024
 _VARIABLE: Final = "FLEET_FIRMWARE__CHANNEL_FILE"
 _LOOK_SECONDS: Final = 2.0
+_MAX_MAJOR_DIGITS: Final = 4
 
 type OnChange = Callable[[ChannelKey], Awaitable[None]]
 
@@ -51,8 +55,8 @@ def parse_channels(text: str, read_unix_seconds: int) -> dict[ChannelKey, Channe
         raise ConfigurationError("not a map of major versions (`7: {stable: 7.24.4}`)")
     releases: dict[ChannelKey, ChannelRelease] = {}
     for major, channels in cast("Mapping[str, Any]", document).items():
-        if not (major.isascii() and major.isdigit()):
-            raise ConfigurationError(f"{major!r} is not a major version (a whole number)")
+        if not (major.isascii() and major.isdigit() and len(major) <= _MAX_MAJOR_DIGITS):
+            raise ConfigurationError(f"{major[:32]!r} is not a major version (a whole number)")
         if not isinstance(channels, dict):
             raise ConfigurationError(f"{major}: not a map of channels")
         for name, entry in cast("Mapping[str, Any]", channels).items():
@@ -82,11 +86,14 @@ def _parse_entry(
         raise ConfigurationError(f"{where}: {error}") from error
     if version.major != major:
         raise ConfigurationError(f"{where}: {version} is not version {major}")
-    released = fields.get("released_unix_seconds")
-    if released is not None and not (isinstance(released, str) and released.isdecimal()):
-        raise ConfigurationError(f"{where}: released_unix_seconds {released!r} is not a Unix time")
+    released: int | None = None
+    if "released_unix_seconds" in fields:
+        try:
+            released = parse_release_time(str(fields["released_unix_seconds"]))
+        except BadReleaseTimeError as error:
+            raise ConfigurationError(f"{where}: released_unix_seconds: {error}") from error
     return ChannelKey(major, channel), ChannelRelease(
-        version, None if released is None else int(released), read_unix_seconds, Source.FILE
+        version, released, read_unix_seconds, Source.FILE
     )
 
 
