@@ -20,6 +20,9 @@ class OperatorMetrics(StreamMetrics):
             "Passes over all fleets by outcome: done, failed (something is tried again)",
             ["outcome"],
         )
+        # There from the start: nothing is not zero, and no alert sees it stand still.
+        for outcome in ("done", "failed"):
+            self.reconciles.labels(outcome)
         self.reconcile_seconds = self.histogram(
             "fleet_operator_reconcile_duration_seconds", "Time of one pass over all fleets"
         )
@@ -46,6 +49,8 @@ class OperatorMetrics(StreamMetrics):
             "Things that did not work and are tried again, by party: kubernetes, broker",
             ["party"],
         )
+        for party in ("kubernetes", "broker"):
+            self.failures.labels(party)
         self.fenced = self.counter(
             "fleet_operator_fenced_shards_total",
             "Shards that gave no sign of life and whose pods were ended",
