@@ -65,6 +65,8 @@ async def run(runtime: Runtime, settings: OperatorSettings, metrics: OperatorMet
             metrics.fenced.labels(tenant).inc()
             announcer.say(owner, *fenced.event(shard), warning=True)
 
+    pace = Pace(section.saturated_seconds, section.calm_seconds)
+    shards = Shards(store, pace, broker.state.without_record)
     assigning = Assigning(broker.client, broker.js, end, metrics, wake.ring)
 
     def to_count() -> Mapping[TenantId, Polled]:
@@ -74,10 +76,11 @@ async def run(runtime: Runtime, settings: OperatorSettings, metrics: OperatorMet
             if one.rival is None and seen is not None:
                 last = seen.state.last_sequence
                 step = assigning.found(one.tenant)
+                devices = shards.devices(one)
                 found[one.tenant] = (
-                    Polled(Counts(), one.devices, last)
+                    Polled(Counts(), devices, last)
                     if step is None
-                    else polled(one.devices, step.step.shares, step.counts, last)
+                    else polled(devices, step.step.shares, step.counts, last)
                 )
         return found
 
@@ -98,7 +101,7 @@ async def run(runtime: Runtime, settings: OperatorSettings, metrics: OperatorMet
         fleets=fleets,
         broker=broker,
         assigning=assigning,
-        shards=Shards(store, Pace(section.saturated_seconds, section.calm_seconds)),
+        shards=shards,
         secrets=SecretSync(kube, store, metrics),
         objects=Objects(kube, store, metrics),
         cleanup=cleanup,

@@ -20,7 +20,7 @@ from fleet_operator.kinds import (
 from fleet_operator.kube import Kube, KubeRefusedError
 from fleet_operator.metrics import OperatorMetrics
 from fleet_operator.store import Store, digest, version_of
-from fleet_operator.workloads import HASH_ANNOTATION, Owner, Wanted, keys_of
+from fleet_operator.workloads import HASH_ANNOTATION, Owner, Wanted, keys_of, stateful_set_key
 
 _log = logging.getLogger(__name__)
 
@@ -106,6 +106,24 @@ class Objects:
             self._settled[owner.uid] = signature
         return Outcome(tuple(notes), tuple(refused))
 
+    async def scale(self, owner: Owner, replicas: int) -> None:
+        """Only the number of the fleet's pods, if it has any. Raises KubeError.
+
+        For a fleet of which nothing else is made: it goes, or what it asks is not known.
+        """
+        key = stateful_set_key(owner)
+        live = self._store.get(key)
+        if live is None or not may_take(live, owner):
+            return
+        before = part(live, "spec").get("replicas", 1)
+        if before == replicas:
+            return
+        # Not another one that has its name by now.
+        patch = {"metadata": {"uid": live["metadata"]["uid"]}, "spec": {"replicas": replicas}}
+        self._store.take(STATEFUL_SET, await self._kube.merge(key, patch))
+        self._metrics.writes.labels(STATEFUL_SET.kind, "changed").inc()
+        _log.info("scaled", extra={"object": str(key), "before": before, "replicas": replicas})
+
     def forget(self, owner: Owner) -> None:
         """The fleet has gone."""
         self._settled.pop(owner.uid, None)
@@ -124,7 +142,7 @@ class Objects:
         live = self._store.get(one.key)
         if live is not None and self._stands(live, one):
             return None
-        if live is not None and not _may_take(live, owner):
+        if live is not None and not may_take(live, owner):
             raise _foreign(one.key)
         reason, words = _why(live, one)
         after = self._store.take(one.key.kind, await self._apply(owner, one, live))
@@ -149,7 +167,7 @@ class Objects:
             if live is None and one.key.kind.labelled is not None:
                 # Not told of is not absent: what lacks the label is no more than not listed.
                 found = await self._kube.get(one.key)
-                if found is not None and not _may_take(found, owner):
+                if found is not None and not may_take(found, owner):
                     raise _foreign(one.key)
             after = await self._kube.apply(one.key, one.document)
         except KubeRefusedError as error:
@@ -178,7 +196,7 @@ def _seen(live: Document, wanted: Document) -> str:
     return digest(seen)
 
 
-def _may_take(live: Document, owner: Owner) -> bool:
+def may_take(live: Document, owner: Owner) -> bool:
     """Ours already; or made by the operator for a fleet of this name that is no more."""
     uid = owner_uid(live)
     return uid == owner.uid or (uid is None and is_ours(live))

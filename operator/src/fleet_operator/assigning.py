@@ -96,13 +96,14 @@ class Assigning:
         self._trouble: str | None = None
         self._failing: dict[TenantId, str] = {}
 
-    def want(self, asked: Mapping[TenantId, Ask], known: Collection[TenantId]) -> None:
+    def want(self, asked: Mapping[TenantId, Ask], known: Collection[TenantId] | None) -> None:
         """All tenants, whole, from now on.
 
         Those that are `known` and not asked for are let alone; what is found of any other
-        tenant is left over from a RouterFleet that is no more, and deleted.
+        tenant is left over from a RouterFleet that is no more, and deleted. None: there may be
+        others that nobody knows of, and nothing is left over.
         """
-        self._asked, self._known = dict(asked), frozenset(known)
+        self._asked, self._known = dict(asked), None if known is None else frozenset(known)
         for tenant in self._found.keys() - asked.keys():
             del self._found[tenant]
             self._assigners.pop(tenant, None)

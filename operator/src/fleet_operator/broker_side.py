@@ -32,7 +32,8 @@ from fleet_contracts.streams import (
     SHARDS_BUCKET,
     SHARDS_BUCKET_MAX_BYTES,
 )
-from fleet_contracts.subjects import TenantId, stream_name
+from fleet_contracts.subjects import DeviceId, TenantId, stream_name, tenant_of_stream
+from fleet_operator.inventory_room import LeftOut
 from fleet_operator.inventory_sync import InventorySync
 from fleet_operator.metrics import OperatorMetrics
 from fleet_operator.settings import OperatorSection
@@ -54,13 +55,15 @@ _NOTE: Final = re.compile(r"^stream (?:of )?(?:FLEET_)?([a-z0-9-]+)[: ]")
 class Asked:
     """What the fleets ask of the broker.
 
-    `untouched` tenants are known, but what they want is not (or they are being taken down):
-    everything of theirs stays as it is.
+    `records`: the oldest fleet's first. `untouched` tenants are known, but what they want is not
+    (or they are being taken down): everything of theirs stays as it is. Unless `all_known`, there
+    may be tenants that nobody knows of, and so does what is there of such.
     """
 
     fleets: tuple[RouterFleet, ...]
     records: Mapping[str, bytes]
     untouched: frozenset[TenantId]
+    all_known: bool = True
 
 
 @dataclass(slots=True)
@@ -72,12 +75,27 @@ class BrokerState:
     refused: dict[TenantId, str] = field(default_factory=dict[TenantId, str])
     plan_error: str | None = None
     seen: Mapping[TenantId, Seen] = field(default_factory=dict[TenantId, Seen])
+    left_out: Mapping[TenantId, LeftOut] = field(default_factory=dict[TenantId, LeftOut])
+    """Devices that the inventory has no room for."""
     settled: Asked | None = None
     """What streams and inventory are brought to."""
 
+    def without_record(self, tenant: TenantId) -> frozenset[DeviceId]:
+        """Devices that the inventory has no room for at all: no shard can poll them."""
+        left_out = self.left_out.get(tenant)
+        return frozenset() if left_out is None else left_out.new
+
     def findings(self) -> tuple[object, ...]:
         """All of it; what is not found anew stays the same object."""
-        return (self.trouble, self.plans, self.refused, self.plan_error, self.seen, self.settled)
+        return (
+            self.trouble,
+            self.plans,
+            self.refused,
+            self.plan_error,
+            self.seen,
+            self.left_out,
+            self.settled,
+        )
 
 
 class BrokerSide:
@@ -169,7 +187,8 @@ class BrokerSide:
         self._reconnects = reconnects
         await self._plan_or_look(asked, notes, anew=anew, look=look)
         if look or self.state.settled is None or self.state.settled.records is not asked.records:
-            await self._inventory.sync(asked.records, asked.untouched)
+            await self._inventory.sync(asked.records, asked.untouched, all_known=asked.all_known)
+            self.state.left_out = self._inventory.left_out
         if look:
             self._look_at = time.monotonic() + self._settings.look_seconds
         self.state.settled = asked
@@ -193,7 +212,7 @@ class BrokerSide:
         self._plan_at = time.monotonic() + self._settings.replan_seconds
         try:
             applied = await self._applier.apply(
-                asked.fleets, self._measured, untouched=asked.untouched
+                asked.fleets, self._measured, untouched=await self._untouched(asked)
             )
         except (ConfigurationError, PlanningError) as error:
             # The broker is there; what is asked does not fit. It is asked again in a while.
@@ -210,6 +229,12 @@ class BrokerSide:
             self.state.plans = {one.tenant: one for one in applied.plans}
             self.state.refused = dict(applied.refused)
             await self._look(notes)
+
+    async def _untouched(self, asked: Asked) -> frozenset[TenantId]:
+        if asked.all_known:
+            return asked.untouched
+        tenants = map(tenant_of_stream, await list_streams(self.client))
+        return asked.untouched | {one for one in tenants if one is not None}
 
     async def _look(self, notes: list[str]) -> None:
         look = await self._watch.look()
@@ -251,6 +276,7 @@ def _same(
     return (
         measured_before is measured_after
         and before.untouched == after.untouched
+        and before.all_known == after.all_known
         and len(before.fleets) == len(after.fleets)
         and all(a is b for a, b in zip(before.fleets, after.fleets, strict=True))
     )

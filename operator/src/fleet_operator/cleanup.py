@@ -16,6 +16,7 @@ from fleet_common.errors import FleetError
 from fleet_common.fleet_spec import DeletionPolicy
 from fleet_contracts.subjects import stream_name
 from fleet_operator.announcing import Announcer
+from fleet_operator.applying import may_take
 from fleet_operator.assigning import Assigning
 from fleet_operator.broker_side import BrokerSide
 from fleet_operator.fleets import Known
@@ -67,11 +68,6 @@ class Cleanup:
         if self._broker.state.trouble is not None or _age(known) > _ASSIGNMENTS_SECONDS:
             return 0
         return 0 if self._released(known) else kept
-
-    def live_replicas(self, known: Known) -> int | None:
-        """What its StatefulSet asks for; None when there is none."""
-        live = self._live(known)
-        return None if live is None else part(live, "spec").get("replicas", 1)
 
     def may_remove(self, known: Known) -> bool:
         """Whether nothing of it polls any more, so that records and stream may go."""
@@ -148,7 +144,9 @@ class Cleanup:
         self._metrics.writes.labels("RouterFleet", "finalizer").inc()
 
     def _live(self, known: Known) -> Document | None:
-        return self._store.get(stateful_set_key(known.owner))
+        """Its StatefulSet; of somebody else's of that name nothing polls for it."""
+        live = self._store.get(stateful_set_key(known.owner))
+        return live if live is not None and may_take(live, known.owner) else None
 
     def _released(self, known: Known) -> bool:
         found = self._assigning.found(known.tenant)

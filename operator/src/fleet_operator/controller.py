@@ -127,7 +127,8 @@ class Controller:
             self._tell(mine, tenant, line)
         # Records come before assignments: a poller reads a device's when it is assigned.
         if parts.broker.state.settled is asked:
-            parts.assigning.want(self._asks(mine), {known.tenant for known in mine})
+            tenants = {known.tenant for known in mine} if asked.all_known else None
+            parts.assigning.want(self._asks(mine), tenants)
         states = await self._together(everyone, self._fleet)
         parts.reporter.count(Counter(state or "not_ready" for state in states))
         well = well and None not in states
@@ -167,10 +168,14 @@ class Controller:
         self._trouble.pop(known.owner.uid, None)
         return "ready" if ready else "not_ready"
 
-    async def _workloads(self, known: Known) -> tuple[ShardCount, list[str]]:
+    async def _workloads(self, known: Known) -> tuple[ShardCount | None, list[str]]:
         parts = self._parts
+        if known.fleet is None and not known.rests:
+            # How many shards it should have is not known: those that are there go on.
+            return None, []
         shards = parts.shards.count(known, parts.assigning)
         if known.fleet is None:
+            await parts.objects.scale(known.owner, shards.replicas)
             return shards, []
         outcome = await self._bring(known, known.fleet, shards.replicas, shards.extra)
         for reason, message in outcome.notes:
@@ -191,12 +196,10 @@ class Controller:
         if not known.holds_finalizer:
             return
         parts = self._parts
-        if known.rival is None and known.fleet is not None:
+        if known.rival is None:
             shards = parts.shards.count(known, parts.assigning)
-            replicas = parts.cleanup.replicas(known, shards.replicas)
             # Nothing is made any more: what is there is brought to rest.
-            if parts.cleanup.live_replicas(known) not in {None, replicas}:
-                await self._bring(known, known.fleet, replicas, 0)
+            await parts.objects.scale(known.owner, parts.cleanup.replicas(known, shards.replicas))
         await parts.cleanup.advance(known)
 
     # --- what is asked of others -----------------------------------------------------
@@ -214,7 +217,8 @@ class Controller:
             else:
                 fleets.append(known.fleet)
                 records.append(known)
-        return Asked(tuple(fleets), self._merged(records), frozenset(untouched))
+        all_known = not self._parts.store.unread
+        return Asked(tuple(fleets), self._merged(records), frozenset(untouched), all_known)
 
     def _merged(self, fleets: list[Known]) -> dict[str, bytes]:
         """All records in one; the same object as long as no fleet's changed."""
@@ -229,7 +233,7 @@ class Controller:
         return {
             known.tenant: self._parts.shards.ask(known)
             for known in mine
-            if known.fleet is not None or known.deleted_at is not None
+            if known.fleet is not None or known.rests
         }
 
     # --- the RouterFleets themselves -------------------------------------------------

@@ -76,6 +76,15 @@ class Known:
         return None if text is None else datetime.fromisoformat(text)
 
     @property
+    def rests(self) -> bool:
+        """Whether nothing of it is to be polled, whatever its devices are.
+
+        It goes, or its spec can be read and says so.
+        """
+        read = self.resolution.fleet
+        return self.deleted_at is not None or (read is not None and read.spec.suspend)
+
+    @property
     def finalizers(self) -> list[str]:
         """All of them, whoever's."""
         return list(self.body["metadata"].get("finalizers") or ())

@@ -1,13 +1,11 @@
 """Status of every RouterFleet: conditions at once, figures every now and then."""
 
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, cast
 
-from fleet_common.liveness import RejectedLogins
 from fleet_contracts.subjects import TenantId
 from fleet_operator.announcing import Announcer
 from fleet_operator.assigning import Assigning
@@ -18,6 +16,7 @@ from fleet_operator.fleets import Fleets, Known
 from fleet_operator.kinds import ROUTER_FLEET, Document, part
 from fleet_operator.kube import Kube
 from fleet_operator.metrics import OperatorMetrics
+from fleet_operator.rejected_logins import TellingLogins
 from fleet_operator.resolve import secret_problems
 from fleet_operator.shards import ShardCount
 from fleet_operator.status import (
@@ -68,7 +67,7 @@ class Reporter:
         self._metrics = sources.metrics
         self._figures_seconds = figures_seconds
         self._figures_at: dict[str, tuple[float, object]] = {}
-        self._rejected: dict[str, tuple[float, tuple[RejectedLogins, ...]]] = {}
+        self._logins = TellingLogins(figures_seconds)
         self._said: dict[str, tuple[Situation, Document, bool]] = {}
 
     async def report(self, known: Known, shards: ShardCount | None, refused: list[str]) -> bool:
@@ -97,7 +96,7 @@ class Reporter:
         """The fleet has gone."""
         self._said.pop(uid, None)
         self._figures_at.pop(uid, None)
-        self._rejected.pop(uid, None)
+        self._logins.forget(uid)
 
     def count(self, states: Mapping[str, int]) -> None:
         """Fleets by state."""
@@ -113,7 +112,7 @@ class Reporter:
             secret_problems=secret_problems(
                 known.needs, self._fleets.secret_keys(known), self._fleets.bad_cas(known)
             ),
-            rejected=self._rejected_logins(known),
+            rejected=self._logins.tell(known.owner.uid, self._assigning.found(tenant)),
             plan=state.plans.get(tenant),
             live_max_bytes=None if seen is None else seen.state.max_bytes,
             stream_trouble=self._stream_trouble(tenant),
@@ -121,21 +120,9 @@ class Reporter:
             shards_ready=0 if shards is None else shards.ready,
             shards_there=0 if shards is None else shards.pods,
             refused=tuple(refused),
+            left_out=0 if (none := state.left_out.get(tenant)) is None else none.count,
             assigning_trouble=self._assigning.failing(tenant),
         )
-
-    def _rejected_logins(self, known: Known) -> tuple[RejectedLogins, ...]:
-        """What the shards say; counts that only grow or shrink are told now and then."""
-        found = self._assigning.found(known.tenant)
-        now = time.monotonic()
-        at, told = self._rejected.get(known.owner.uid, (-math.inf, ()))
-        if found is None or not found.step.shares:
-            return told
-        same = [one.secret for one in found.rejected] == [one.secret for one in told]
-        if same and now - at < self._figures_seconds:
-            return told
-        self._rejected[known.owner.uid] = (now, found.rejected)
-        return found.rejected
 
     def _findings(
         self, known: Known, situation: Situation, shards: ShardCount | None, *, figures: bool

@@ -1,11 +1,14 @@
 """How many shards each fleet has now, should have, and how many pods that makes."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from fleet_common.assignment import shard_names, shards_wanted
 from fleet_common.fleet_spec import RouterFleet
+from fleet_common.liveness import State
+from fleet_contracts.subjects import DeviceId, TenantId
 from fleet_operator.assigning import Ask, Assigning, Found
 from fleet_operator.fleets import Known
 from fleet_operator.kinds import Document, annotation, part
@@ -34,9 +37,13 @@ class ShardCount:
 class Shards:
     """Remembers each fleet's saturation, and whether its pods are being replaced."""
 
-    def __init__(self, store: Store, pace: Pace) -> None:
+    def __init__(
+        self, store: Store, pace: Pace, left_out: Callable[[TenantId], AbstractSet[DeviceId]]
+    ) -> None:
+        """`left_out`: a tenant's devices without a record, which no shard could poll."""
         self._store = store
         self._pace = pace
+        self._left_out = left_out
         self._pods: PollerPods | None = None
         self._surges = Surges()
         self._templates: dict[str, tuple[RouterFleet, PollerPods, str]] = {}
@@ -47,9 +54,16 @@ class Shards:
         """What all pods should have from now on."""
         self._pods = pods
 
+    def devices(self, known: Known) -> tuple[DeviceId, ...]:
+        """Those that shards can poll: they have a record."""
+        left_out = self._left_out(known.tenant)
+        if not left_out:
+            return known.devices
+        return tuple(one for one in known.devices if one not in left_out)
+
     def ask(self, known: Known) -> Ask:
         """What the assigner is asked for; nothing for a fleet that is suspended or goes."""
-        return Ask(known.devices if self._wanted(known) else (), self._names(known))
+        return Ask(self.devices(known) if self._wanted(known) else (), self._names(known))
 
     def count(self, known: Known, assigning: Assigning) -> ShardCount:
         """As of now; takes the loads that the last step saw into account."""
@@ -60,13 +74,13 @@ class Shards:
         live = self._live(known)
         spec: Mapping[str, int] = part(live, "spec")
         status: Mapping[str, int] = part(live, "status")
-        ready = status.get("readyReplicas", 0)
+        states = None if found is None or surge else found.step.states
         holding = found.holding if found is not None and found.ask == self.ask(known) else None
         return ShardCount(
             wanted=wanted,
             replicas=replicas_to_keep(wanted + surge, spec.get("replicas"), holding),
             pods=status.get("replicas", 0),
-            ready=min(ready, wanted) if surge else ready,
+            ready=polling(status, wanted, states),
             extra=self._extra(known),
         )
 
@@ -137,3 +151,15 @@ class Shards:
 
     def _live(self, known: Known) -> Document | None:
         return self._store.get(stateful_set_key(known.owner))
+
+
+def polling(status: Mapping[str, int], wanted: int, states: Mapping[str, State] | None) -> int:
+    """How many of the wanted shards poll, as the StatefulSet's status and signs of life say.
+
+    The status counts pods, whichever: while there are more than are wanted, one that leaves must
+    not stand for one that is down. `states`: by shard; None when they say nothing of that.
+    """
+    ready = min(status.get("readyReplicas", 0), wanted)
+    if states is None or status.get("replicas", 0) <= wanted:
+        return ready
+    return min(ready, sum(states.get(name) is not State.DEAD for name in shard_names(wanted)))

@@ -18,6 +18,11 @@ def kv_stream(bucket: str) -> str:
     return f"KV_{bucket}"
 
 
+def key_subject(bucket: str, key: str) -> str:
+    """The subject that a key's values are stored under."""
+    return f"{_PREFIX}{bucket}.{key}"
+
+
 async def read_bucket(
     client: Client, bucket: str, *, timeout_seconds: float = 2.0
 ) -> dict[str, StoredMessage]:
@@ -30,12 +35,25 @@ async def bucket_entries(
     client: Client, bucket: str, *, timeout_seconds: float
 ) -> AsyncGenerator[tuple[str, StoredMessage]]:
     """The same, one by one. Raises TransientError."""
-    prefix = f"{_PREFIX}{bucket}."
+    changes = bucket_changes(client, bucket, timeout_seconds=timeout_seconds)
+    async for key, message, deleted in changes:
+        if not deleted:
+            yield key, message
+
+
+async def bucket_changes(
+    client: Client, bucket: str, *, timeout_seconds: float
+) -> AsyncGenerator[tuple[str, StoredMessage, bool]]:
+    """Every key with its newest message, and whether that says that it was deleted.
+
+    Raises TransientError.
+    """
+    prefix = key_subject(bucket, "")
     async for message in last_messages(
         client, kv_stream(bucket), f"{prefix}>", timeout_seconds=timeout_seconds
     ):
-        if message.headers.get(KV_OP) not in {KV_DEL, KV_PURGE}:
-            yield message.subject.removeprefix(prefix), message
+        deleted = message.headers.get(KV_OP) in {KV_DEL, KV_PURGE}
+        yield message.subject.removeprefix(prefix), message, deleted
 
 
 class PrefetchedBucket(KeyValue):

@@ -40,7 +40,7 @@ class ConditionType(StrEnum):
     SHARDS_READY = "ShardsReady"
     """All wanted poller shards run and poll."""
     INVENTORY_VALID = "InventoryValid"
-    """Every listed device can be read."""
+    """Every listed device can be read, and has room in the inventory."""
     CREDENTIALS_VALID = "CredentialsValid"
     """Every Secret referred to is there with its keys."""
     TENANT_CONFLICT = "TenantConflict"
@@ -91,9 +91,10 @@ class Condition(StatusModel):
     type: str = Field(max_length=316, min_length=1)
     """Ready: the fleet is polled and its stream is as planned. StreamSized: the live stream has the
     planned limits. ReplayWindowReduced: it reaches back less than wanted. ShardsReady: all wanted
-    pollers poll. InventoryValid: every listed device can be read. CredentialsValid: every Secret
-    referred to is there with its keys. TenantConflict: an older RouterFleet of the same name, in
-    another namespace, keeps the tenant."""
+    pollers poll. InventoryValid: every listed device can be read, and has room in the bucket
+    fleet-inventory. CredentialsValid: every Secret referred to is there with its keys.
+    TenantConflict: an older RouterFleet of the same name, in another namespace, keeps the
+    tenant."""
     status: Literal["True", "False", "Unknown"]
     """True, False or Unknown."""
     observed_generation: int | None = Field(default=None, ge=0)

@@ -7,6 +7,7 @@ from typing import Final
 from fleet_common.fleet_spec import Problem, summarize
 from fleet_common.liveness import RejectedLogins
 from fleet_common.planning import StreamPlan
+from fleet_contracts.streams import INVENTORY_BUCKET
 from fleet_operator.conditions import (
     counted,
     credentials_verdict,
@@ -22,6 +23,7 @@ _TRUE: Final = ConditionStatus.TRUE
 _FALSE: Final = ConditionStatus.FALSE
 _UNKNOWN: Final = ConditionStatus.UNKNOWN
 OBJECT_REFUSED: Final = "ObjectRefused"
+INVENTORY_FULL: Final = "InventoryFull"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class Situation:
     shards_ready: int
     shards_there: int
     refused: Sequence[str]
+    left_out: int
+    """Devices that the inventory has no room for."""
     assigning_trouble: str | None
 
 
@@ -60,7 +64,7 @@ def verdicts(one: Situation) -> tuple[Verdict, ...]:
         _stream(one),
         _window(one.plan),
         _shards(one),
-        _inventory(one.known),
+        _inventory(one),
         credentials_verdict(one.secret_problems, len(one.known.needs), one.rejected),
         Verdict(
             ConditionType.TENANT_CONFLICT, _FALSE, "OnlyOne", "no other RouterFleet has this name"
@@ -75,6 +79,8 @@ def _ready(one: Situation, parts: Sequence[Verdict]) -> Verdict:
     needed = (ConditionType.STREAM_SIZED, ConditionType.SHARDS_READY)
     if fleet is None:
         return Verdict(ConditionType.READY, _FALSE, *_spec_or_source(one.known))
+    if one.left_out:
+        return Verdict(ConditionType.READY, _FALSE, INVENTORY_FULL, _no_room(one.left_out))
     for kind in needed:
         part = by_type[kind]
         if part.status is not _TRUE:
@@ -123,6 +129,9 @@ def _window(plan: StreamPlan | None) -> Verdict:
 
 def _shards(one: Situation) -> Verdict:
     kind = ConditionType.SHARDS_READY
+    if one.known.fleet is None and not one.known.rests:
+        text = "how many there should be is not known; those that are there go on"
+        return Verdict(kind, _UNKNOWN, _spec_or_source(one.known)[0], text)
     if one.refused:
         return Verdict(kind, _FALSE, OBJECT_REFUSED, "; ".join(one.refused[:3]))
     text = f"{one.shards_ready} of {one.shards_wanted} shards poll"
@@ -135,8 +144,22 @@ def _shards(one: Situation) -> Verdict:
     return Verdict(kind, _TRUE, "AllReady", text)
 
 
-def _inventory(known: Known) -> Verdict:
+def _no_room(left_out: int) -> str:
+    return (
+        f"the bucket {INVENTORY_BUCKET} has no room for {counted(left_out, 'device')}, new or "
+        f"changed: fewer devices, or a larger one (nats stream edit KV_{INVENTORY_BUCKET} "
+        "--max-bytes …)"
+    )
+
+
+def _inventory(one: Situation) -> Verdict:
+    known = one.known
     verdict = inventory_verdict(known.resolution)
+    if one.left_out:
+        text = _no_room(one.left_out)
+        if verdict.status is _FALSE:
+            return replace(verdict, message=f"{text}. {verdict.message}")
+        return replace(verdict, status=_FALSE, reason=INVENTORY_FULL, message=text)
     if known.resolution.fleet is None and known.fleet is not None:
         return replace(verdict, message=f"{verdict.message}. What was valid before goes on")
     if known.remembered:
