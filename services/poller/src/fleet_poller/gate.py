@@ -1,42 +1,30 @@
-"""Bounds the logins under way, without letting routers that hang hold up the others."""
+"""Bounds how many logins begin within a second, however fast or slow routers answer them."""
 
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Final
 
-PATIENCE_SECONDS: Final = 1.0
-"""A login that takes longer goes on, but its place is given to the next."""
+PERIOD_SECONDS: Final = 1.0
 
 
 class LoginGate:
-    """A number of places; each is held for as long as a login takes, at most for the patience.
+    """A number of places; each is taken for one period, however soon or late the login ends.
 
-    So `places` bounds how many logins begin within a second, whatever the routers do.
+    So no more than `places` logins begin within any period: those that end at once let no
+    further ones in, and those that hang keep none out.
     """
 
-    def __init__(self, places: int, patience_seconds: float = PATIENCE_SECONDS) -> None:
+    def __init__(self, places: int, period_seconds: float = PERIOD_SECONDS) -> None:
         self._places = asyncio.Semaphore(places)
-        self._patience_seconds = patience_seconds
+        self._period_seconds = period_seconds
 
     @asynccontextmanager
     async def place(self) -> AsyncGenerator[None]:
-        """Wait for a place and hold it around a login."""
+        """Wait for a place and take it; time alone gives it back, not the end of the login."""
         await self._places.acquire()
-        held = True
-
-        def give_up() -> None:
-            nonlocal held
-            if held:
-                held = False
-                self._places.release()
-
-        patience = asyncio.get_running_loop().call_later(self._patience_seconds, give_up)
-        try:
-            yield
-        finally:
-            patience.cancel()
-            give_up()
+        asyncio.get_running_loop().call_later(self._period_seconds, self._places.release)
+        yield
 
 
 class LoginGates:

@@ -107,7 +107,7 @@ async def open_session(
     """Connect, prove the router's identity as the TLS mode asks, log in.
 
     TCP has `timeout_seconds`, then TLS and login together as long again. `gate` is
-    entered between the two: it bounds the logins under way (waiting for it is not the
+    entered between the two: it bounds how many logins begin (waiting for it is not the
     router's fault and has no deadline here), while an address that does not answer
     holds no place in it. Raises a RouterError; leaves nothing open then.
     """
