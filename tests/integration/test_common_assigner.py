@@ -2,21 +2,23 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
 from nats.aio.client import Client
+from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js.kv import KeyValue
 from pydantic import ValidationError
 
-from fleet_common.assigner import Assigner, Step
+from fleet_common.assigner import Assigner, Fence, Step
 from fleet_common.broker import declare_bucket
 from fleet_common.inventory import Assignment, keys_under
 from fleet_common.liveness import Beat, Liveness, State
 from fleet_contracts.streams import ASSIGNMENTS_BUCKET, SHARDS_BUCKET
 from fleet_contracts.subjects import DeviceId, TenantId
+from support.waiting import eventually
 
 NORTH = TenantId("north")
 DEVICES = [DeviceId(f"router-{number}") for number in range(12)]
@@ -216,10 +218,7 @@ async def test_what_was_said_of_a_record_that_is_no_more_acknowledges_no_later_o
         for shard in ("shard-0", "shard-1"):
             await played.shards.delete(f"{NORTH}.{shard}")
 
-        async def fence(shard: str) -> None:
-            raise AssertionError(shard)
-
-        anew = Assigner(NORTH, played.assignments, played.shards, fence)
+        anew = Assigner(NORTH, played.assignments, played.shards, never)
         await anew.step(DEVICES, ["shard-0", "shard-1"])
         revisions = {record.revision for record in (await played.records()).values()}
     assert min(revisions) > said
@@ -233,3 +232,124 @@ async def test_a_deleted_record_of_which_only_a_beat_is_left_goes_on_above_it(
         await played.shards.put(f"{NORTH}.shard-0", beat.model_dump_json().encode())
         await played.assigner.step(DEVICES, ["shard-0"])
         assert {one.revision for one in (await played.records()).values()} == {42}
+
+
+class FailingSigns(KeyValue):
+    """The beats; a look fails as soon as a device has been let go, until `well`."""
+
+    def __init__(self, client: Client, played: Stage) -> None:
+        super().__init__(
+            name=SHARDS_BUCKET,
+            stream=f"KV_{SHARDS_BUCKET}",
+            pre=f"$KV.{SHARDS_BUCKET}.",
+            js=client.jetstream(timeout=5),  # pyright: ignore[reportUnknownMemberType] - as above
+            direct=True,
+        )
+        self._played = played
+        self.well = False
+        self.looks = 0
+
+    async def get(
+        self,
+        key: str,
+        revision: int | None = None,
+        validate_keys: bool = True,  # noqa: FBT001, FBT002 - nats-py's signature
+    ) -> KeyValue.Entry:
+        """See nats-py."""
+        self.looks += 1
+        records = await self._played.records()
+        if not self.well and sum(len(one.devices) for one in records.values()) < len(DEVICES):
+            raise NatsTimeoutError
+        return await super().get(key, revision, validate_keys)
+
+
+async def fail_after_the_releases(
+    client: Client, played: Stage, fence: Fence, liveness: Liveness, wanted: Sequence[str]
+) -> tuple[Assigner, FailingSigns]:
+    """An assigner whose step wrote who lets devices go, and then could not look any more."""
+    signs = FailingSigns(client, played)
+    assigner = Assigner(NORTH, played.assignments, signs, fence, liveness=liveness)
+
+    async def fails() -> bool:
+        try:
+            await assigner.step(DEVICES, wanted)
+        except NatsTimeoutError:
+            return True
+        return False
+
+    await eventually(fails, bool, every_seconds=_STEP_SECONDS, what="a step fails")
+    signs.well = True
+    return assigner, signs
+
+
+def without_owner(records: dict[str, Assignment]) -> set[DeviceId]:
+    owned = {device for record in records.values() for device in record.devices}
+    return {device for device in DEVICES if device not in owned}
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+async def test_after_a_step_that_failed_nothing_is_given_before_it_was_let_go(
+    nats_client: Client,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    replaced: bool,
+) -> None:
+    """By the assigner that failed, or by one that only finds what it left behind."""
+    monkeypatch.setattr("fleet_common.assigner.RELEASE_SECONDS", _DEADLINE_SECONDS)
+    wanted = ["shard-0", "shard-1", "shard-2"]
+    async with stage(nats_client, "shard-0", "shard-1") as played:
+        await played.until(lambda one: len(one.shares) == 2, "shard-0", "shard-1")
+        played.slow.update(wanted)
+        played.alive.add("shard-2")
+        assigner, signs = await fail_after_the_releases(
+            nats_client, played, never, Liveness(), wanted
+        )
+        if replaced:
+            assigner = Assigner(NORTH, played.assignments, signs, never)
+        let_go = without_owner(await played.records())
+        looks = signs.looks
+        stepping = asyncio.create_task(assigner.step(DEVICES, wanted))
+        await eventually(
+            lambda: stepping.done() or signs.looks > looks + 6, bool, what="it looks again"
+        )
+        assert let_go
+        assert without_owner(await played.records()) == let_go
+        played.slow.clear()
+        await stepping
+        assert not without_owner(await played.records())
+    assert "did not let devices go in time" not in caplog.text
+
+
+async def test_after_a_step_that_failed_a_shard_that_falls_silent_is_ended_first(
+    nats_client: Client,
+) -> None:
+    """Its record is empty by then: that is no sign that it polls nothing."""
+    fenced: list[tuple[str, set[DeviceId]]] = []
+    async with stage(nats_client, "shard-0") as played:
+
+        async def fence(shard: str) -> None:
+            fenced.append((shard, without_owner(await played.records())))
+
+        await played.until(all_alive, "shard-0")
+        played.alive.add("shard-1")
+        played.slow.add("shard-0")
+        played.leaving.add("shard-0")
+        liveness = Liveness(LEASE_SECONDS, LEASE_SECONDS)
+        wanted = ["shard-0", "shard-1"]
+        assigner, _ = await fail_after_the_releases(nats_client, played, fence, liveness, wanted)
+        assert (await played.records())["shard-0"].devices == ()
+        played.alive.discard("shard-0")
+
+        async def given() -> bool:
+            await assigner.step(DEVICES, wanted)
+            return not without_owner(await played.records())
+
+        await eventually(given, bool, every_seconds=_STEP_SECONDS, what="all devices are given")
+
+    assert fenced == [("shard-0", {*DEVICES})]
+
+
+async def never(shard: str) -> None:
+    """A fence for those who must not be ended."""
+    raise AssertionError(shard)

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet_common.assigner import plan_handover
 from fleet_common.assignment import assign, load_bound, shard_names
+from fleet_common.handover import Unconfirmed, plan_handover
 from fleet_common.inventory import Assignment
 from fleet_common.liveness import (
     FIRST_SIGN_SECONDS,
@@ -107,8 +108,8 @@ def test_a_shard_that_leaves_keeps_its_devices_only_while_nobody_can_take_them(
     assert chosen == ([one for one in wanted if one not in leaving] or wanted)
 
 
-def beat(count: int) -> Beat:
-    return Beat(tenant=NORTH, shard="shard-0", incarnation="one", count=count, revision=0)
+def beat(count: int, revision: int = 0) -> Beat:
+    return Beat(tenant=NORTH, shard="shard-0", incarnation="one", count=count, revision=revision)
 
 
 looks = st.lists(st.floats(0.1, OBSERVER_GAP_SECONDS - 0.1), min_size=1, max_size=60)
@@ -151,3 +152,69 @@ def test_a_beat_left_by_an_earlier_process_proves_nothing() -> None:
     assert liveness.state("shard-0") is State.STARTING
     liveness.observe(1.0, {"shard-0": beat(7).model_copy(update={"incarnation": "two"})})
     assert liveness.state("shard-0") is State.ALIVE
+
+
+RECORD = Assignment(tenant=NORTH, shard="shard-0", revision=3, devices=())
+FOUND = {"shard-0": RECORD}
+
+
+def after(*looks: tuple[float, Beat | None]) -> Liveness:
+    """Liveness after these looks at shard-0."""
+    liveness = Liveness()
+    for now, seen in looks:
+        liveness.observe(now, {"shard-0": seen})
+    return liveness
+
+
+@pytest.mark.parametrize(
+    ("said", "state"),
+    [
+        (after((0, beat(1, 2)), (1, beat(2, 2))), State.ALIVE),
+        (after((0, beat(1, 2))), State.STARTING),
+        (after(*((now, beat(1, 2)) for now in range(10))), State.DEAD),
+    ],
+)
+def test_what_another_assigner_wrote_is_awaited_until_the_shard_says_so_or_is_ended(
+    said: Liveness, state: State
+) -> None:
+    unconfirmed = Unconfirmed()
+    unconfirmed.found(FOUND, {})
+    unconfirmed.looked(said)
+    assert unconfirmed.awaited(said) == {"shard-0": state}
+
+    told = after((0, beat(1, 2)), (1, beat(2, 3)))
+    unconfirmed.looked(told)
+    assert unconfirmed.awaited(told) == {}
+
+
+@pytest.mark.parametrize("known", [FOUND, {}])
+def test_nobody_waits_for_what_is_in_force_or_for_a_shard_that_never_gave_a_sign(
+    known: dict[str, Assignment],
+) -> None:
+    for said in (after((0, beat(1, 3))), after((0, None))):
+        unconfirmed = Unconfirmed()
+        unconfirmed.found(FOUND, known)
+        unconfirmed.looked(said)
+        assert unconfirmed.awaited(said) == {}
+
+
+def test_nobody_waits_for_a_shard_that_takes_up_what_it_was_given() -> None:
+    given = RECORD.model_copy(update={"devices": (DEVICES[0],)})
+    said = after((0, beat(1, 2)), (1, beat(2, 2)))
+    unconfirmed = Unconfirmed()
+    unconfirmed.found({"shard-0": given}, {"shard-0": given})
+    unconfirmed.looked(said)
+    assert unconfirmed.awaited(said) == {}
+
+
+def test_one_that_did_not_confirm_in_time_holds_up_nobody_until_it_falls_silent() -> None:
+    unconfirmed = Unconfirmed()
+    unconfirmed.releasing(RECORD)
+    alive = after((0, beat(1, 2)), (1, beat(2, 2)))
+    unconfirmed.looked(alive)
+    unconfirmed.overdue(["shard-0"])
+    assert unconfirmed.awaited(alive) == {}
+    silent = after((0, beat(1, 2)), *((now, beat(2, 2)) for now in range(1, 10)))
+    assert unconfirmed.awaited(silent) == {"shard-0": State.DEAD}
+    unconfirmed.forget("shard-0")
+    assert unconfirmed.awaited(silent) == {}

@@ -1,21 +1,22 @@
 """Keeps a tenant's devices assigned to living shards: signs of life in, assignments out.
 
-The decision is pure (liveness, assignment, `plan_handover`); `Assigner` reads and writes the
+The decision is pure (liveness, assignment, handover); `Assigner` reads and writes the
 buckets. Used by whoever owns the shards: the local runner or the operator. One at a time for
 a tenant.
 
 A device that moves is let go first: its old shard gets a record without it, and says with
 its next beat that its sessions are closed; then the new shard gets it. So a router never
 sees two sessions while the old shard lives, and one that does not answer is fenced (its
-process ended) before its devices are given away. The new shard goes on after the last slot
-that the stream holds of the device, so nothing is polled twice or left out unsaid.
+process ended) before its devices are given away; also when a step fails in between, or
+another assigner goes on from there. The new shard goes on after the last slot that the
+stream holds of the device, so nothing is polled twice or left out unsaid.
 """
 
 import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -23,7 +24,8 @@ from nats.js.errors import KeyDeletedError, KeyNotFoundError
 from nats.js.kv import KeyValue
 from pydantic import BaseModel, ValidationError
 
-from fleet_common.assignment import Shares, assign, assignment_records, next_revision
+from fleet_common.assignment import Shares, assign
+from fleet_common.handover import Handover, Unconfirmed, plan_handover
 from fleet_common.inventory import Assignment, assignment_key, keys_under, put_if_changed
 from fleet_common.liveness import Beat, Liveness, State, eligible
 from fleet_contracts.subjects import DeviceId, TenantId
@@ -44,53 +46,12 @@ type Fence = Callable[[str], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Handover:
-    """What to write, in this order: releases, then (once acknowledged) grants, then removals."""
-
-    releases: tuple[Assignment, ...]
-    grants: tuple[Assignment, ...]
-    removals: tuple[str, ...]
-    """Shards whose record is deleted."""
-
-    @property
-    def empty(self) -> bool:
-        """Whether there is nothing to do."""
-        return not (self.releases or self.grants or self.removals)
-
-
-@dataclass(frozen=True, slots=True)
 class Step:
     """What one look at a tenant found and did. `moved` devices changed their shard."""
 
     states: dict[str, State]
     shares: dict[str, tuple[DeviceId, ...]]
     moved: int
-
-
-def plan_handover(
-    tenant: TenantId, shares: Shares, before: Iterable[Assignment], used: int = -1
-) -> Handover:
-    """From the records in force to these shares, letting go before giving. Pure.
-
-    `used`: the greatest revision that others than these records may have had.
-    """
-    known = {record.shard: record for record in before}
-    revision = next_revision(known.values(), used)
-    releases: list[Assignment] = []
-    for shard, record in sorted(known.items()):
-        target = set(shares.get(shard, ()))
-        kept = tuple(device for device in record.devices if device in target)
-        if len(kept) < len(record.devices):
-            change = {"devices": kept, "revision": revision}
-            releases.append(record.model_copy(update=change))
-    middle = known | {record.shard: record for record in releases}
-    grants = [
-        record
-        for record in assignment_records(tenant, shares, middle.values(), used)
-        if record != middle.get(record.shard)
-    ]
-    removals = [shard for shard in sorted(known) if shard not in shares]
-    return Handover(tuple(releases), tuple(grants), tuple(removals))
 
 
 class Assigner:
@@ -111,6 +72,7 @@ class Assigner:
         self._fence = fence
         self._liveness = liveness or Liveness()
         self._records: dict[str, Assignment] = {}
+        self._unconfirmed = Unconfirmed()
         self._lost = -1
         """The greatest revision that records which cannot be read any more may have had."""
         self._loaded_at: float | None = None
@@ -120,7 +82,9 @@ class Assigner:
         """Look once and bring the assignments to what they should be.
 
         Raises nats errors when the broker is away: nothing is known then, and the next
-        step blames no shard for it. Takes up to RELEASE_SECONDS when devices move.
+        step blames no shard for it. Takes up to RELEASE_SECONDS when devices move. While it is not
+        known whether a shard that may still poll some lives, nobody gets any: that is for a
+        later step, and `moved` is 0.
         """
         try:
             await self._load(wanted)
@@ -136,12 +100,11 @@ class Assigner:
             used = max(self._lost, *map(self._liveness.revision, {*wanted, *self._records}), -1)
             handover = plan_handover(self._tenant, shares, self._records.values(), used)
             await self._fence_silent(handover)
-            if not handover.empty:
-                await self._carry_out(handover, wanted)
+            carried_out = handover.empty or await self._carry_out(handover, wanted)
         except BaseException:
             self._loaded_at = None  # some of it may have been written
             raise
-        moved = _moved(previous, shares)
+        moved = _moved(previous, shares) if carried_out else 0
         if moved:
             _log.info(
                 "devices moved",
@@ -165,6 +128,7 @@ class Assigner:
         for shard in set(wanted) - records.keys():
             key = assignment_key(self._tenant, shard)
             self._lost = max(self._lost, await _writes(self._assignments, key))
+        self._unconfirmed.found(records, self._records)
         self._records = records
         self._loaded_at = time.monotonic()
 
@@ -174,54 +138,73 @@ class Assigner:
             for shard in sorted({*wanted, *self._records})
         }
         self._liveness.observe(time.monotonic(), beats)
+        self._unconfirmed.looked(self._liveness)
 
     async def _fence_silent(self, handover: Handover) -> None:
-        """Those whose devices go to others; and one that hangs, though nobody can take over."""
+        """Those whose devices go or went to others; one that hangs, though nobody takes over."""
         giving = {record.shard for record in handover.releases}
-        now = time.monotonic()
-        for shard, record in self._records.items():
-            silent = self._liveness.state(shard) is State.DEAD
-            hangs = record.devices and self._liveness.fell_silent(shard)
-            lately = now - self._fenced_at.get(shard, -math.inf) < _FENCE_AGAIN_SECONDS
-            if silent and (shard in giving or (hangs and not lately)):
-                _log.warning(
-                    "shard gives no sign of life; ending it",
-                    extra={"tenant": self._tenant, "shard": shard, "devices_move": shard in giving},
-                )
-                self._fenced_at[shard] = now
-                await self._fence(shard)
+        for shard, record in list(self._records.items()):
+            if self._liveness.state(shard) is not State.DEAD:
+                continue
+            lately = time.monotonic() - self._fenced_at.get(shard, -math.inf) < _FENCE_AGAIN_SECONDS
+            hangs = self._liveness.fell_silent(shard) and (
+                shard in self._unconfirmed or (record.devices and not lately)
+            )
+            if shard in giving or hangs:
+                await self._end(shard, devices_move=shard in giving)
 
-    async def _carry_out(self, handover: Handover, wanted: Sequence[str]) -> None:
+    async def _end(self, shard: str, *, devices_move: bool) -> None:
+        _log.warning(
+            "shard gives no sign of life; ending it",
+            extra={"tenant": self._tenant, "shard": shard, "devices_move": devices_move},
+        )
+        self._fenced_at[shard] = time.monotonic()
+        await self._fence(shard)
+        self._unconfirmed.forget(shard)
+
+    async def _carry_out(self, handover: Handover, wanted: Sequence[str]) -> bool:
+        """False: the releases are written, the rest is for a later step."""
         for record in handover.releases:
+            if self._liveness.state(record.shard) is not State.DEAD:  # else it was ended just now
+                self._unconfirmed.releasing(record)
             await self._put(record)
-        await self._released(handover.releases, wanted)
+        if not await self._released(wanted):
+            return False
         for record in handover.grants:
             await self._put(record)
         for shard in handover.removals:
             await self._assignments.delete(assignment_key(self._tenant, shard))
             await self._shards.delete(assignment_key(self._tenant, shard))
             self._records.pop(shard, None)
+            self._unconfirmed.forget(shard)
+        return True
 
-    async def _released(self, releases: Sequence[Assignment], wanted: Sequence[str]) -> None:
-        """Until the living ones have let go, or the time for it is over."""
+    async def _released(self, wanted: Sequence[str]) -> bool:
+        """True once nobody polls what is not its own, as far as it can be had in time.
+
+        Silent shards are ended. A living one is waited for, but not for ever; one of which it
+        is not known yet whether it lives decides nothing: False.
+        """
         deadline = time.monotonic() + RELEASE_SECONDS
         while True:
-            waiting = [
-                record.shard
-                for record in releases
-                if self._liveness.state(record.shard) is State.ALIVE
-                and self._liveness.revision(record.shard) < record.revision
-            ]
-            if not waiting:
-                return
+            awaited = self._unconfirmed.awaited(self._liveness)
+            for shard in [one for one, state in awaited.items() if state is State.DEAD]:
+                await self._end(shard, devices_move=True)
+                del awaited[shard]
+            if not awaited:
+                return True
             if time.monotonic() > deadline:
-                _log.warning(
-                    "shards did not let devices go in time; they are given away all the same",
-                    extra={"tenant": self._tenant, "shards": waiting},
-                )
-                return
+                break
             await asyncio.sleep(_LOOK_SECONDS)
             await self._look(wanted)
+        if State.STARTING in awaited.values():
+            return False
+        _log.warning(
+            "shards did not let devices go in time; they are given away all the same",
+            extra={"tenant": self._tenant, "shards": list(awaited)},
+        )
+        self._unconfirmed.overdue(awaited)
+        return True
 
     async def _put(self, record: Assignment) -> None:
         await put_if_changed(self._assignments, record.key(), record)

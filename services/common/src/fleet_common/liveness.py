@@ -122,6 +122,11 @@ class Liveness:
         """Whether it lived and is dead: its process hangs, or has ended."""
         return self._signs[shard].proven and self.state(shard) is State.DEAD
 
+    def has_sign(self, shard: str) -> bool:
+        """Whether there is a beat of it, be it an old one."""
+        sign = self._signs.get(shard)
+        return sign is not None and sign.beat is not None
+
     def leaving(self, shard: str) -> bool:
         """Whether it said last that it ends soon."""
         sign = self._signs.get(shard)
