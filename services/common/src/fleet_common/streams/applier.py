@@ -87,11 +87,12 @@ class PlanApplier:
         self._records = Records(js, bucket_replicas) if records else None
         self._tenants = TenantRecords(client, js, bucket_replicas)
         self._each_alone = each_alone
+        self._announcer = announcer or TrimAnnouncer(js, metrics)
         self._declarer = StreamDeclarer(
             client,
             js,
             metrics,
-            announcer=announcer or TrimAnnouncer(js, metrics),
+            announcer=self._announcer,
             advice=self._advice,
             each_alone=each_alone,
         )
@@ -143,6 +144,7 @@ class PlanApplier:
         async with self._lock:
             name = stream_name(tenant)
             self._declarer.plans.pop(name, None)
+            self._announcer.forget(tenant)
             if self._records is not None:
                 await self._records.forget(tenant)
             stream = await look_at(self._client, name)
@@ -181,6 +183,7 @@ class PlanApplier:
         unrecorded = await self._record_tenants(fleets, streams)
         plans, unplanned = await self._plan_each(fleets, measured, streams)
         self._declarer.forget_all_but(wanted)
+        self._announcer.forget_all_but({*(fleet.tenant for fleet in fleets), *untouched})
         # Streams that shrink go first: what they give back is what the others get.
         ordered = sorted(plans, key=lambda one: one.max_bytes - _limit(existing, one))
         declared, refused = await self._declarer.declare_all(ordered, existing)

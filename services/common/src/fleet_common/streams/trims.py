@@ -1,8 +1,10 @@
 """What streams drop, said on the streams themselves, in the log and as metrics."""
 
+import asyncio
 import logging
 import time
 from collections import deque
+from collections.abc import Container
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -27,6 +29,7 @@ from fleet_contracts.subjects import STREAM_DEVICE, EventSubject, Kind, TenantId
 _log = logging.getLogger(__name__)
 
 _MOST_WAITING: Final = 64
+"""Of one tenant; beyond it the oldest is dropped, which the log and the metrics have told."""
 CAUSES: Final = {
     TRIM_CAUSE_SHRUNK: "shrunk",
     TRIM_CAUSE_DISCARDED_UNSTORED: "discarded_unstored",
@@ -145,8 +148,10 @@ class TrimAnnouncer:
     def __init__(self, js: JetStreamContext, metrics: StreamMetrics) -> None:
         self._js = js
         self._metrics = metrics
-        self._waiting: deque[tuple[TenantId, Event]] = deque(maxlen=_MOST_WAITING)
+        self._waiting: dict[TenantId, deque[Event]] = {}
         self._last_ms: dict[TenantId, int] = {}
+        self._refused: set[TenantId] = set()
+        """Whose stream did not take one the last time."""
 
     async def announce(self, trim: Trim) -> str:
         """The line for a person; the event is on the stream, or waits."""
@@ -172,27 +177,48 @@ class TrimAnnouncer:
         # The slot is the event's identity: two of a tenant never share one.
         slot = max(round(time.time() * 1000), self._last_ms.get(trim.tenant, 0) + 1)
         self._last_ms[trim.tenant] = slot
-        self._waiting.append((trim.tenant, trim.event(slot)))
-        await self.flush()
+        waiting = self._waiting.setdefault(trim.tenant, deque(maxlen=_MOST_WAITING))
+        waiting.append(trim.event(slot))
+        await self._flush(trim.tenant)
         return str(trim)
 
     async def flush(self) -> None:
-        """Publish what waits, oldest first, until the broker refuses one."""
-        while self._waiting:
-            tenant, event = self._waiting[0]
-            subject = EventSubject(tenant, STREAM_DEVICE, Kind.TRIM)
+        """Publish what waits. A stream that does not take its own holds up no other tenant's."""
+        await asyncio.gather(*(self._flush(tenant) for tenant in self._waiting))
+
+    def forget(self, tenant: TenantId) -> None:
+        """The tenant has left: what waits for its stream is dropped."""
+        for known in (self._waiting, self._last_ms):
+            known.pop(tenant, None)
+        self._refused.discard(tenant)
+
+    def forget_all_but(self, tenants: Container[TenantId]) -> None:
+        """All others have left."""
+        for tenant in [one for one in self._last_ms if one not in tenants]:
+            self.forget(tenant)
+
+    async def _flush(self, tenant: TenantId) -> None:
+        """One tenant's, oldest first, until one is refused."""
+        subject = str(EventSubject(tenant, STREAM_DEVICE, Kind.TRIM))
+        while waiting := self._waiting.get(tenant):
+            event = waiting[0]
             identity = message_id(STREAM_DEVICE, Kind.TRIM, event.slot_unix_ms)
             try:
                 await self._js.publish(  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
-                    str(subject), encode(event), headers={"Nats-Msg-Id": identity}
+                    subject, encode(event), headers={"Nats-Msg-Id": identity}
                 )
             except (NatsError, TimeoutError) as error:
-                _log.warning(
-                    "a trim could not be announced on its stream yet",
-                    extra={"tenant": tenant, "reason": str(error) or type(error).__name__},
-                )
+                if tenant not in self._refused:
+                    self._refused.add(tenant)
+                    _log.warning(
+                        "a trim could not be announced on its stream yet; trying again",
+                        extra={"tenant": tenant, "reason": str(error) or type(error).__name__},
+                    )
                 return
-            self._waiting.popleft()
+            self._refused.discard(tenant)
+            # Somebody else may have flushed, or the tenant left, meanwhile.
+            if waiting and waiting[0] is event:
+                waiting.popleft()
 
 
 def _moment(at: float | None) -> str:
