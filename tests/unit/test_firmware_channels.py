@@ -127,6 +127,37 @@ async def test_an_absent_channel_is_an_answer_and_asked_for_again_after_six_hour
     assert not await channels.refresh(STABLE)
 
 
+async def test_a_channel_that_is_missing_for_a_while_keeps_its_last_good_reading() -> None:
+    absent = Fetched("absent", ChannelAbsent("404", 5, Source.UPGRADE_HOST), None)
+    unchanged = Fetched("not_modified", None, None)
+    host = ScriptedHost(
+        fresh("7.24.4", '"a"'), absent, failed(), absent, unchanged, absent, absent, absent
+    )
+    channels, clock, _ = channels_over(host)
+    channels.reading(STABLE)
+    await channels.refresh(STABLE)
+    good = channels.reading(STABLE)
+    clock.now += DAY
+    delays: list[float] = []
+    for _ in range(3):
+        assert not await channels.refresh(STABLE)
+        delays.append(channels.due_in_seconds(STABLE))
+        clock.now += 5000
+    assert delays == [60, 120, 240]
+    assert not await channels.refresh(STABLE)  # there again, the same as before
+    assert channels.reading(STABLE) is good
+    assert {etag for _, etag in host.asked[1:]} == {'"a"'}
+    # Missing for good: six hours from the first time on there is no such channel.
+    assert not await channels.refresh(STABLE)
+    clock.now += DAY / 4 - 1
+    assert not await channels.refresh(STABLE)
+    assert channels.reading(STABLE) is good
+    clock.now += 1
+    assert await channels.refresh(STABLE)
+    assert isinstance(channels.reading(STABLE), ChannelAbsent)
+    assert channels.due_in_seconds(STABLE) == DAY / 4
+
+
 async def test_a_newer_offer_is_a_change() -> None:
     channels, _, _ = channels_over(ScriptedHost(fresh("7.24.4"), fresh("7.24.5")))
     channels.reading(STABLE)
@@ -185,6 +216,18 @@ def test_json_is_read_too() -> None:
         ("7: {stable: 6.49.22}", "7.stable: 6.49.22 is not version 7"),
         ("7: {stable: {version: 7.1, when: 5}}", "7.stable: unknown field 'when'"),
         ("7: {stable: {version: 7.1, released_unix_seconds: soon}}", "'soon' is not a Unix time"),
+        (
+            "7: {stable: {version: 7.1, released_unix_seconds: 1789558341000}}",
+            "1789558341000 is not .* between the years 2000 and 2100; is it in milliseconds",
+        ),
+        ("7: {stable: {version: 7.1, released_unix_seconds: 4102444800}}", "2000 and 2100$"),
+        ("7: {stable: {version: 7.1, released_unix_seconds: 946684799}}", "2000 and 2100$"),
+        (
+            f"7: {{stable: {{version: 7.1, released_unix_seconds: {'1' * 5000}}}}}",
+            "'1{32}' is not a Unix time",
+        ),
+        ("7: {stable: {version: 7.1, released_unix_seconds: \u0661\u0662}}", "is not a Unix time"),
+        (f"? {'7' * 5000}\n: {{stable: 7.1}}", "'7{32}' is not a major version"),
     ],
 )
 def test_a_wrong_file_is_refused_with_the_place(text: str, complaint: str) -> None:

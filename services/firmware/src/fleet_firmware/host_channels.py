@@ -2,7 +2,8 @@
 
 A single task makes all requests, one after the other with a least distance: that gives
 one flight per channel and a bound on the rate by construction. A good reading stays in
-use when later reads fail.
+use when later reads fail, and when the channel is not found: a mirror that is being rebuilt
+has no files for a while. Only after `retry_seconds` of that is there no such channel any more.
 """
 
 import asyncio
@@ -44,6 +45,8 @@ class _Entry:
     reading: ChannelReading | None = None
     etag: str | None = None
     failures: int = 0
+    missing_since: float | None = None
+    """When a channel with a good reading was first not found, of the reads since then all."""
 
 
 class HostChannels:
@@ -120,6 +123,7 @@ class HostChannels:
         return self._after_answer(key, entry, fetched)
 
     def _after_failure(self, key: ChannelKey, entry: _Entry, reason: str) -> None:
+        """Keep what is known, and ask again; ever less often while it lasts."""
         delay = min(
             self._settings.retry_seconds,
             self._settings.first_retry_seconds * 2.0 ** min(entry.failures, 32),
@@ -137,8 +141,15 @@ class HostChannels:
         )
 
     def _after_answer(self, key: ChannelKey, entry: _Entry, fetched: Fetched) -> bool:
-        entry.failures = 0
         reading = fetched.reading
+        if isinstance(reading, ChannelAbsent) and isinstance(entry.reading, ChannelRelease):
+            if entry.missing_since is None:
+                entry.missing_since = self._clock()
+            if self._clock() - entry.missing_since < self._settings.retry_seconds:
+                self._after_failure(key, entry, reading.reason)
+                return False
+        entry.failures = 0
+        entry.missing_since = None
         if reading is None:  # 304: the same as before, read just now
             entry.due = self._later(self._settings.refresh_seconds)
             self._track_age(key)

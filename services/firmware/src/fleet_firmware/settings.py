@@ -19,7 +19,7 @@ class FirmwareSection(Section):
     """Seconds a channel file is taken as current after a successful read."""
     retry_seconds: float = Field(default=21_600, gt=0, le=30 * 86_400)
     """Seconds between reads of a channel that keeps failing or does not exist. The last good
-    reading stays in use."""
+    reading stays in use; a channel that is not found any more, so long until it counts as gone."""
     first_retry_seconds: float = Field(default=60, gt=0, le=86_400)
     """Seconds after the first failure; doubled with each further one up to `retry_seconds`."""
     fetch_timeout_seconds: float = Field(default=10, gt=0, le=120)
