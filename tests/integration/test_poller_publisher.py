@@ -1,9 +1,10 @@
 """The publisher against a real JetStream that is slow, full, hanging or away."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
@@ -16,12 +17,23 @@ from fleet_common.broker import connect
 from fleet_common.raw_client import RawClient
 from fleet_common.settings import NatsSection
 from fleet_contracts.subjects import Kind
+from fleet_poller.broker_watch import ASK_SECONDS, STUCK_SECONDS, BrokerWatch
 from fleet_poller.metrics import PollerMetrics
-from fleet_poller.publisher import STUCK_SECONDS, Publisher, PublisherBounds
+from fleet_poller.publisher import Publisher, PublisherBounds
 from support.nats import NatsServer
 from support.waiting import eventually
 
 SUBJECT = "fleet.alpha.core-1.status"
+
+
+@dataclass
+class Clock:
+    """Real time, and what a test adds to it."""
+
+    ahead_seconds: float = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.ahead_seconds
 
 
 @dataclass
@@ -31,6 +43,7 @@ class Bench:
     publisher: Publisher
     metrics: PollerMetrics
     js: JetStreamContext
+    clock: Clock = field(default_factory=Clock)
 
     def publish(self, number: int, size: int = 20) -> None:
         self.publisher.publish(Kind.STATUS, SUBJECT, b"%0*d" % (size, number), f"s{number}-core-1")
@@ -61,10 +74,11 @@ async def bench(
     await connect(NatsSection(url=server.url), "poller", own)
     metrics = PollerMetrics()
     bounds = PublisherBounds(buffer, 1 << 24, 200, ack_timeout_seconds)
-    publisher = Publisher(own, bounds, metrics)
+    clock = Clock()
+    publisher = Publisher(own, bounds, metrics, clock)
     task = asyncio.create_task(publisher.run())
     try:
-        yield Bench(publisher, metrics, client.jetstream())  # pyright: ignore[reportUnknownMemberType] - as above
+        yield Bench(publisher, metrics, client.jetstream(), clock)  # pyright: ignore[reportUnknownMemberType] - as above
     finally:
         task.cancel()
         await asyncio.wait([task])
@@ -186,20 +200,92 @@ async def test_a_drain_ends_at_its_deadline_and_says_what_is_left(
         assert await one.publisher.drain(0.3) == 3
 
 
-async def test_a_broker_that_takes_nothing_for_long_is_unwell(
-    nats_server: NatsServer, nats_client: Client, monkeypatch: pytest.MonkeyPatch
+_LONG_SECONDS = STUCK_SECONDS + ASK_SECONDS
+
+
+async def wait_in_steps(one: Bench, reason: str) -> None:
+    """Let a long time pass, as the broker answers (or does not) to what is tried meanwhile."""
+    while one.clock.ahead_seconds < _LONG_SECONDS:
+        before = one.metric("fleet_poller_publish_retries_total", reason=reason)
+        one.clock.ahead_seconds += ASK_SECONDS + 1
+        await eventually(
+            lambda: one.metric("fleet_poller_publish_retries_total", reason=reason),
+            lambda retries, before=before: retries > before,
+            what="events are tried again",
+        )
+        await eventually(one.publisher.why_unwell, lambda why: why is None, what="it is well")
+
+
+async def test_a_broker_without_a_stream_is_waited_for_however_long(
+    nats_server: NatsServer, nats_client: Client
 ) -> None:
     async with bench(nats_server, nats_client) as one:
-        one.publish(1)
-        assert one.publisher.why_unwell() is None
-        started = asyncio.get_running_loop().time()
-        monkeypatch.setattr(
-            "fleet_poller.publisher.time.monotonic", lambda: started + STUCK_SECONDS + 1
-        )
-        reason = one.publisher.why_unwell()
+        for number in range(1, 101):
+            one.publish(number)
+        await wait_in_steps(one, "no_stream")
+        assert one.metric("fleet_poller_publishing_stalled_seconds") > _LONG_SECONDS
+        await declare(one.js)
 
-    assert reason is not None
-    assert "no event acknowledged for 121 s" in reason
+        assert await one.publisher.drain(20) == 0
+        assert await one.stored() == list(range(1, 101))
+        assert one.metric("fleet_poller_publishing_stalled_seconds") == 0
+
+
+async def test_a_broker_that_answers_but_acknowledges_nothing_is_waited_for_however_long(
+    nats_server: NatsServer, nats_client: Client
+) -> None:
+    """As JetStream without a leader: somebody takes the events, and nobody says so."""
+    async with bench(nats_server, nats_client, ack_timeout_seconds=0.4) as one:
+        swallowing = await nats_client.subscribe("fleet.alpha.>")  # pyright: ignore[reportUnknownMemberType] - as above
+        await nats_client.flush()
+        for number in range(1, 11):
+            one.publish(number)
+        await wait_in_steps(one, "timeout")
+        await swallowing.unsubscribe()
+        await declare(one.js)
+
+        assert await one.publisher.drain(20) == 0
+        assert await one.stored() == list(range(1, 11))
+
+
+async def test_a_connection_that_counts_as_up_and_answers_nothing_is_unwell(
+    nats_server: NatsServer, nats_client: Client
+) -> None:
+    async with bench(nats_server, nats_client) as one:
+        await declare(one.js)
+        one.publish(1)
+        assert await one.publisher.drain(10) == 0
+        await hang(nats_server)
+        one.publish(2)
+        assert one.publisher.why_unwell() is None
+        # The client itself takes half a minute of real time to give the connection up.
+        one.clock.ahead_seconds = STUCK_SECONDS + 1
+        reason = one.publisher.why_unwell()
+        nats_server.resume()
+
+        assert reason is not None
+        assert "no answer from it for 121 s" in reason
+        assert await one.publisher.drain(20) == 0
+        assert one.publisher.why_unwell() is None
+
+
+async def test_only_an_answer_to_a_ping_is_a_sign_of_life(nats_server: NatsServer) -> None:
+    own, clock = RawClient(), Clock()
+    await connect(NatsSection(url=nats_server.url), "poller", own)
+    try:
+        watch = BrokerWatch(own, clock)
+        watch.busy()
+        await hang(nats_server)
+        clock.ahead_seconds += STUCK_SECONDS + 1
+        await watch.ask()
+        assert watch.why_unwell() is not None
+        nats_server.resume()
+        clock.ahead_seconds += ASK_SECONDS + 1
+        await watch.ask()
+        assert own.is_connected
+        assert watch.why_unwell() is None
+    finally:
+        await own.close()
 
 
 async def test_the_headers_of_a_sampled_poll_travel_with_the_event(

@@ -73,6 +73,11 @@ class PollerMetrics(MetricSet):
         self.broker_connected = self.gauge(
             "fleet_poller_broker_up", "1 while the broker connection is up."
         )
+        self.publishing_stalled = self.gauge(
+            "fleet_poller_publishing_stalled_seconds",
+            "For how long events have waited since the broker stored one last, whether it is away "
+            "or will not; 0 while none waits.",
+        )
         self.bad_records = self.counter(
             "fleet_poller_bad_records_total", "Device records that could not be read."
         )

@@ -19,6 +19,7 @@ from nats.errors import ConnectionReconnectingError, OutboundBufferLimitError
 
 from fleet_common.raw_client import RawClient, publish_command
 from fleet_contracts.subjects import Kind
+from fleet_poller.broker_watch import BrokerWatch, Clock
 from fleet_poller.buffer import EventBuffer, Message
 from fleet_poller.metrics import PollerMetrics
 from fleet_poller.wake import Wake
@@ -30,8 +31,6 @@ _LONGEST_BACKOFF_SECONDS: Final = 5.0
 _OFFLINE_POLL_SECONDS: Final = 0.2
 _CLIENT_ERROR: Final = 400
 _BURST_BYTES: Final = 256 * 1024
-STUCK_SECONDS: Final = 120.0
-"""Connected, something to send, and no acknowledgement for so long: unwell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +46,16 @@ class PublisherBounds:
 class Publisher:
     """The way of all events out of the process."""
 
-    def __init__(self, client: RawClient, bounds: PublisherBounds, metrics: PollerMetrics) -> None:
+    def __init__(
+        self,
+        client: RawClient,
+        bounds: PublisherBounds,
+        metrics: PollerMetrics,
+        clock: Clock = time.monotonic,
+    ) -> None:
         self._client = client
+        self._clock = clock
+        self._watch = BrokerWatch(client, clock)
         self._bounds = bounds
         self._metrics = metrics
         self._buffer = EventBuffer(bounds.buffer_messages, bounds.buffer_bytes)
@@ -61,7 +68,6 @@ class Publisher:
         self._inbox = ""
         self._backoff_seconds = 0.0
         self._hold_until = 0.0
-        self._last_progress = time.monotonic()
         self._wake = Wake()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -70,6 +76,7 @@ class Publisher:
         metrics.buffer_bytes.set_function(lambda: self._buffer.bytes)
         metrics.in_flight.set_function(lambda: len(self._flight))
         metrics.broker_connected.set_function(lambda: client.is_connected)
+        metrics.publishing_stalled.set_function(self._watch.stalled_seconds)
 
     # --- what polls use --------------------------------------------------------------
 
@@ -84,7 +91,7 @@ class Publisher:
         """Take an event. Never waits, never fails; over the bound the oldest is dropped."""
         if self._idle.is_set():
             self._idle.clear()
-            self._last_progress = time.monotonic()
+            self._watch.busy()
         self._number += 1
         self._buffer.append(Message(self._number, kind, subject, payload, message_id, headers))
         self._count_dropped()
@@ -117,28 +124,24 @@ class Publisher:
         return len(self._buffer) + len(self._flight) + len(self._returned)
 
     def why_unwell(self) -> str | None:
-        """None, or for how long the broker has taken nothing although it is connected.
+        """None, or for how long the broker has answered nothing although it is connected.
 
-        A broker that is away is no reason: a restart would lose what waits for it.
+        One that is away, or stores nothing, is no reason: a restart would lose what waits.
         """
-        if self._idle.is_set() or not self._client.is_connected:
-            return None
-        age = time.monotonic() - self._last_progress
-        if age <= STUCK_SECONDS:
-            return None
-        return f"no event acknowledged for {age:.0f} s while {len(self._buffer)} wait"
+        return self._watch.why_unwell()
 
     # --- the sending task ------------------------------------------------------------
 
     async def _step(self) -> None:
-        now = time.monotonic()
+        now = self._clock()
         if not self._client.is_connected:
-            self._last_progress = now
+            self._watch.heard()
             self._take_back_all()
             await self._wake_after(_OFFLINE_POLL_SECONDS)
             return
         self._expire(now)
         self._put_back()
+        await self._watch.ask()
         if now < self._hold_until:
             await self._wake_after(self._hold_until - now)
             return
@@ -157,7 +160,7 @@ class Publisher:
             burst: list[Message] = []
             commands: list[bytes] = []
             size = 0
-            now = time.monotonic()
+            now = self._clock()
             while buffer and len(flight) < limit and size < _BURST_BYTES:
                 message = buffer.take()
                 command = publish_command(
@@ -183,6 +186,7 @@ class Publisher:
                 return
 
     def _on_reply(self, subject: bytes, _reply: bytes, data: bytes, _headers: bytes | None) -> None:
+        self._watch.heard()
         token = subject.rpartition(b".")[2]
         sent = self._flight.pop(int(token), None) if token.isdigit() else None
         if sent is None:
@@ -192,11 +196,10 @@ class Publisher:
             self._acknowledged[message.kind].inc()
             if b'"duplicate"' in data:  # the field is only there when it is true
                 self._metrics.duplicates.labels(message.kind.value).inc()
-            self._last_progress = time.monotonic()
+            self._watch.stored()
             self._backoff_seconds = 0.0
-            if not self._flight and not self._buffer and not self._returned:
-                self._idle.set()
-            elif self._buffer:
+            self._note_idle()
+            if self._buffer:
                 self._wake.ring()
             return
         self._refused(message, data)
@@ -237,7 +240,7 @@ class Publisher:
     def _retry(self, messages: list[Message], reason: str) -> None:
         self._metrics.publish_retries.labels(reason).inc(len(messages))
         self._returned.extend(messages)
-        now = time.monotonic()
+        now = self._clock()
         if now >= self._hold_until:
             doubled = max(_FIRST_BACKOFF_SECONDS, self._backoff_seconds * 2)
             self._backoff_seconds = min(doubled, _LONGEST_BACKOFF_SECONDS)
@@ -251,8 +254,12 @@ class Publisher:
 
     def _reject(self, message: Message, reason: str) -> None:
         self._metrics.dropped.labels(message.kind.value, reason).inc()
+        self._note_idle()
+
+    def _note_idle(self) -> None:
         if not self._flight and not self._buffer and not self._returned:
             self._idle.set()
+            self._watch.idle()
 
     def _count_dropped(self) -> None:
         if self._buffer.dropped_in_all == self._dropped_in_all_seen:
