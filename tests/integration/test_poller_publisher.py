@@ -288,6 +288,21 @@ async def test_only_an_answer_to_a_ping_is_a_sign_of_life(nats_server: NatsServe
         await own.close()
 
 
+async def test_what_is_left_at_the_stop_is_counted(
+    nats_server: NatsServer, nats_client: Client
+) -> None:
+    async with bench(nats_server, nats_client) as one:
+        for number in range(3):
+            one.publish(number)
+        assert await one.publisher.drain(0.1) == 3
+    assert one.publisher.abandon() == 3
+
+    assert one.metric("fleet_poller_events_dropped_total", kind="status", reason="stopped") == 3
+    assert one.metric("fleet_poller_buffer_messages") == 0
+    assert one.metric("fleet_poller_in_flight_messages") == 0
+    assert one.publisher.abandon() == 0
+
+
 async def test_the_headers_of_a_sampled_poll_travel_with_the_event(
     nats_server: NatsServer, nats_client: Client
 ) -> None:

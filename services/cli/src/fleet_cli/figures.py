@@ -99,8 +99,11 @@ class FigureReader:
         return sum(one.total(_POLLS) for one in self.pollers.values())
 
     def dropped(self) -> int:
-        """Events that pollers gave up before they reached a stream."""
-        return sum(one.total(_DROPPED) for one in self.pollers.values())
+        """Events that pollers gave up before they reached a stream.
+
+        Without those left when a poller stopped: their answer was missing, they may be stored.
+        """
+        return sum(one.total(_DROPPED, _while_running) for one in self.pollers.values())
 
     async def simulator_polls(self, admin_port: int) -> int | None:
         """Polls that the simulated routers answered; None when the simulator does not answer."""
@@ -138,3 +141,7 @@ def events_added(totals: CounterTotals) -> dict[Kind, int]:
         Kind(kind): count - duplicates.get(kind, 0)
         for kind, count in totals.by_label(_ACKNOWLEDGED, "kind").items()
     }
+
+
+def _while_running(labels: Mapping[str, str]) -> bool:
+    return labels.get("reason") != "stopped"

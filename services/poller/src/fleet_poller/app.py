@@ -64,12 +64,13 @@ async def run(runtime: Runtime, settings: PollerSettings, metrics: PollerMetrics
     assigning.cancel()
     await shard.stop(_FINISH_POLLS_SECONDS)
     polling.cancel()
-    left = await publisher.drain(_FLUSH_SECONDS)
-    if left:
-        _log.warning("events left unpublished at the stop", extra={"events": left})
+    await publisher.drain(_FLUSH_SECONDS)
     publishing.cancel()
     beating.cancel()
     await asyncio.wait([assigning, polling, publishing, beating])
+    left = publisher.abandon()
+    if left:
+        _log.warning("events left unpublished at the stop", extra={"events": left})
     # Everything that waited has been flushed, or its time was over.
     await close(client, flush_seconds=0.5)
 

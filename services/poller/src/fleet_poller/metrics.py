@@ -53,7 +53,8 @@ class PollerMetrics(MetricSet):
         )
         self.dropped = self.counter(
             "fleet_poller_events_dropped_total",
-            "Events lost: the buffer was full, or the broker will never take them.",
+            "Events lost: buffer_full, too_large or refused (the broker will never take them), "
+            "stopped (not acknowledged when the process ended).",
             ["kind", "reason"],
         )
         self.acknowledged = self.counter(

@@ -123,6 +123,20 @@ class Publisher:
             pass
         return len(self._buffer) + len(self._flight) + len(self._returned)
 
+    def abandon(self) -> int:
+        """After the end of `run`: count what was not acknowledged as dropped; how many it is.
+
+        Of those in flight some may have been stored: their answer did not come in time.
+        """
+        sent = [message for message, _ in self._flight.values()]
+        waiting = [self._buffer.take() for _ in range(len(self._buffer))]
+        left = [*sent, *self._returned, *waiting]
+        self._flight.clear()
+        self._returned.clear()
+        for message in left:
+            self._reject(message, "stopped")
+        return len(left)
+
     def why_unwell(self) -> str | None:
         """None, or for how long the broker has answered nothing although it is connected.
 
