@@ -13,7 +13,9 @@ MAX_MESSAGE_BYTES = 512 * 1024
 """The largest event accepted: an access point with 2,000 clients is about 130 KiB."""
 
 DUPLICATE_WINDOW_SECONDS = 120.0
-"""How long the broker remembers message ids; retries end well before."""
+"""How long the broker remembers message ids. Pollers send again without end: an event whose
+acknowledgement was lost, and which could only be sent again later than this, is on the stream
+twice. The tables hold it once; a client of the event stream sees both."""
 
 WRITER_CONSUMER = "metrics-writer"
 """The durable consumer whose acknowledgement floor is the position stored in the database."""
