@@ -6,11 +6,17 @@ from collections.abc import AsyncIterator
 import pytest
 
 from fleet_contracts.codec import DecodedEvent
-from fleet_contracts.gen.fleet.v1.events_pb2 import Event
+from fleet_contracts.gen.fleet.v1.events_pb2 import (
+    Event,
+    FirmwareAdvice,
+    InterfaceDescription,
+    Inventory,
+)
 from fleet_contracts.subjects import DeviceId, EventSubject, Kind, tenant_id
 from fleet_writer.batch import DeviceChange
 from fleet_writer.database import Connection, Database
 from fleet_writer.directory import Directory
+from fleet_writer.errors import RefusedRowsError
 from fleet_writer.fold import fold
 from fleet_writer.migrations import migrate
 from fleet_writer.read_model import store_devices
@@ -60,6 +66,40 @@ async def test_stored_states_are_read_back_as_they_were_folded(
         assert {key: entry.state for key, entry in stored.devices.items()} == {
             key: entry.state for key, entry in directory.devices.items()
         }
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Event(firmware_advice=FirmwareAdvice(latest_released_unix_seconds=10**13)),
+        Event(firmware_advice=FirmwareAdvice(channel_read_unix_seconds=2**63)),
+        Event(
+            inventory=Inventory(
+                interfaces=[InterfaceDescription(id=1, last_up_router_unix_seconds=2**63)]
+            )
+        ),
+        Event(
+            inventory=Inventory(
+                interfaces=[InterfaceDescription(id=1, last_down_router_unix_seconds=10**13)]
+            )
+        ),
+    ],
+    ids=["released", "channel-read", "link-up", "link-down"],
+)
+async def test_a_time_that_no_calendar_has_is_a_refused_row(
+    connection: Connection, event: Event
+) -> None:
+    """It must not end the process, which would find the same event at its next start."""
+    directory = Directory()
+    await directory.load(connection, NORTH)
+    await directory.ensure_devices(connection, [(NORTH, DEVICES[0])])
+    entry = directory.devices[NORTH, DEVICES[0]]
+    event.slot_unix_ms = FIRST_SLOT_MS
+    kind = Kind.INVENTORY if event.HasField("inventory") else Kind.FIRMWARE_ADVICE
+    after = fold(entry.state, DecodedEvent(EventSubject(NORTH, DEVICES[0], kind), event))
+
+    with pytest.raises(RefusedRowsError):
+        await store_devices(connection, [DeviceChange(entry.id, entry.state, after)])
 
 
 def _poll(chance: random.Random, slot_ms: int) -> dict[Kind, Event]:

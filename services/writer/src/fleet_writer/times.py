@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 from struct import Struct
 from typing import Final
 
+from fleet_writer.errors import RefusedRowsError
+
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 PG_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -50,14 +52,22 @@ def to_ms(moment: datetime) -> int:
     return (moment - EPOCH) // _MILLISECOND
 
 
+def to_ns(moment: datetime) -> int:
+    """Unix nanoseconds, exactly."""
+    return (moment - EPOCH) // _MICROSECOND * 1000
+
+
 def to_ms_or_none(moment: datetime | None) -> int | None:
     """None stays None."""
     return None if moment is None else to_ms(moment)
 
 
 def from_seconds_or_none(seconds: int | None) -> datetime | None:
-    """None stays None."""
-    return None if seconds is None else EPOCH + timedelta(seconds=seconds)
+    """None stays None. Raises RefusedRowsError for what is no moment before the year 10000."""
+    try:
+        return None if seconds is None else EPOCH + timedelta(seconds=seconds)
+    except OverflowError as error:
+        raise RefusedRowsError(f"{seconds} s are no Unix time: {error}") from error
 
 
 def to_seconds_or_none(moment: datetime | None) -> int | None:
