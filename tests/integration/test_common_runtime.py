@@ -44,6 +44,9 @@ async def test_metrics_health_and_readiness_are_served(tmp_path: Path) -> None:
         assert health is not None
         assert health.status_code == 200
         assert health.json() == {"well": True, "failing": {}, "passing": ["told"]}
+        alive = await service.get("/livez")
+        assert alive is not None
+        assert (alive.status_code, alive.json()) == (200, health.json())
         assert await service.metric("fleet_sample_starts_total") == 1
         assert await service.stop() == 0
 
@@ -55,6 +58,9 @@ async def test_a_failing_check_makes_health_red_with_its_reason(tmp_path: Path) 
         assert health is not None
         assert health.status_code == 503
         assert health.json()["failing"] == {"told": "the count is nothing"}
+        alive = await service.get("/livez")
+        assert alive is not None
+        assert (alive.status_code, alive.json()) == (503, health.json())
 
 
 async def test_a_service_that_is_done_ends_well_by_itself(tmp_path: Path) -> None:

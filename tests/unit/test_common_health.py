@@ -58,6 +58,18 @@ def test_one_failing_check_makes_the_whole_unwell_and_says_why() -> None:
     assert report.passing == ("good",)
 
 
+def test_what_a_restart_would_not_cure_is_no_reason_for_one() -> None:
+    health = Health()
+    health.register("database", lambda: "full", elsewhere=True)
+    health.register("work", lambda: None)
+    assert health.report().failing == {"database": "full"}
+    assert health.report_own().passing == ("work",)
+    assert health.report_own().well
+
+    health.register("work", lambda: "stuck")
+    assert health.report_own().failing == {"work": "stuck"}
+
+
 def test_a_process_without_failing_checks_is_well() -> None:
     assert Health().report().well
 

@@ -1,4 +1,4 @@
-"""The HTTP endpoint every service has: /metrics, /healthz, /readyz.
+"""The HTTP endpoint every service has: /metrics, /healthz, /livez, /readyz.
 
 /metrics has everything, for whoever can name one path only. /metrics/service and
 /metrics/devices are its two parts, to be read at different intervals.
@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from fleet_common.errors import ConfigurationError
-from fleet_common.health import Health
+from fleet_common.health import Health, HealthReport
 from fleet_common.metric_pages import MetricPages
 from fleet_common.metrics import MetricSet
 from fleet_common.settings import AdminSection
@@ -27,9 +27,10 @@ def admin_routes(health: Health, metrics: MetricSet) -> list[Route]:
     pages = MetricPages(metrics)
 
     async def healthz(_request: Request) -> Response:
-        report = health.report()
-        body = {"well": report.well, "failing": report.failing, "passing": list(report.passing)}
-        return JSONResponse(body, status_code=200 if report.well else 503)
+        return _answer(health.report())
+
+    async def livez(_request: Request) -> Response:
+        return _answer(health.report_own())
 
     async def readyz(_request: Request) -> Response:
         return JSONResponse({"ready": health.ready}, status_code=200 if health.ready else 503)
@@ -39,8 +40,14 @@ def admin_routes(health: Health, metrics: MetricSet) -> list[Route]:
         Route("/metrics/service", pages.service),
         Route("/metrics/devices", pages.devices),
         Route("/healthz", healthz),
+        Route("/livez", livez),
         Route("/readyz", readyz),
     ]
+
+
+def _answer(report: HealthReport) -> Response:
+    body = {"well": report.well, "failing": report.failing, "passing": list(report.passing)}
+    return JSONResponse(body, status_code=200 if report.well else 503)
 
 
 class EmbeddedServer(uvicorn.Server):

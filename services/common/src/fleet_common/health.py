@@ -2,10 +2,13 @@
 
 A part of the service registers a check; the check passes while the part shows
 progress. /healthz is red as soon as one check fails, with the reason in its body.
+/livez is red only for what a new process may cure: a supervisor that starts a service
+again and again because its database is full takes away its metrics, and in the end keeps
+it waiting when the disk has room again.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 type Probe = Callable[[], str | None]
@@ -65,16 +68,20 @@ class Health:
 
     def __init__(self) -> None:
         self._probes: dict[str, Probe] = {}
+        self._elsewhere: set[str] = set()
         self._ready = False
 
-    def register(self, name: str, probe: Probe) -> None:
-        """Add or replace a check."""
+    def register(self, name: str, probe: Probe, *, elsewhere: bool = False) -> None:
+        """Add or replace a check. `elsewhere`: what it finds, a restart would not cure."""
         self._probes[name] = probe
+        self._elsewhere.discard(name)
+        if elsewhere:
+            self._elsewhere.add(name)
 
-    def progress(self, name: str, limit_seconds: float) -> Progress:
+    def progress(self, name: str, limit_seconds: float, *, elsewhere: bool = False) -> Progress:
         """Add a heartbeat check and return it."""
         watch = Progress(limit_seconds)
-        self.register(name, watch.why_unwell)
+        self.register(name, watch.why_unwell, elsewhere=elsewhere)
         return watch
 
     def set_ready(self, *, ready: bool) -> None:
@@ -88,6 +95,13 @@ class Health:
 
     def report(self) -> HealthReport:
         """Run all checks now; they do no I/O."""
-        results = {name: probe() for name, probe in self._probes.items()}
+        return self._report(self._probes)
+
+    def report_own(self) -> HealthReport:
+        """Run the checks of what a new process may cure (/livez)."""
+        return self._report([name for name in self._probes if name not in self._elsewhere])
+
+    def _report(self, names: Iterable[str]) -> HealthReport:
+        results = {name: self._probes[name]() for name in names}
         failing = {name: reason for name, reason in results.items() if reason is not None}
         return HealthReport(failing, tuple(name for name in results if name not in failing))
