@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -18,7 +19,16 @@ from fleet_writer.tables import INTERFACE, SAMPLE_TABLES
 from support.postgres import PostgresServer
 from support.waiting import eventually
 from support.writer import MINUTE_MS, ROWS_OF_A_POLL, now_slot_ms, status_up
-from support.writer_fleet import Fleet
+from support.writer_fleet import Fleet, RunningWriter
+
+LAG = "fleet_writer_lag_messages"
+UNTIL_LOSS = "fleet_writer_until_loss_seconds"
+FAILURES = "fleet_writer_session_failures_total"
+CUT_OWNER = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity JOIN pg_locks USING (pid) "
+    "WHERE application_name = 'routerfleet-writer' AND datname = current_database() "
+    "AND locktype = 'advisory' AND granted"
+)
 
 
 @contextlib.asynccontextmanager
@@ -30,9 +40,14 @@ async def opened(url: str) -> AsyncGenerator[Connection]:
 async def test_while_the_database_is_away_nothing_is_lost(
     fleet: Fleet, postgres_server: PostgresServer
 ) -> None:
-    writer = fleet.writer()
+    writer = fleet.writer(stall_seconds=1)
     events = await fleet.publish_polls([now_slot_ms() - MINUTE_MS], ["gw-1", "gw-2"])
     await fleet.stored(events)
+    await eventually(
+        lambda: writer.health.report().well and writer.told(LAG, tenant=fleet.tenant),
+        lambda lag: lag == 0,
+        what="looked at",
+    )
 
     await asyncio.to_thread(postgres_server.stop)
     try:
@@ -40,14 +55,77 @@ async def test_while_the_database_is_away_nothing_is_lost(
         await eventually(
             lambda: writer.value("fleet_writer_database_up"), lambda up: up == 0, what="noticed"
         )
+        await _says_how_long_it_can_be_away(fleet, writer, events)
     finally:
         await asyncio.to_thread(postgres_server.start)
 
     account = await fleet.stored(2 * events)
     assert await fleet.sample_rows() == 4 * ROWS_OF_A_POLL
     assert (account["events_lost"], account["rows_duplicate"]) == (0, 0)
+    await eventually(lambda: writer.told(LAG, tenant=fleet.tenant), lambda lag: lag == 0)
     assert writer.value("fleet_writer_database_up") == 1
     assert writer.health.report().well
+
+
+async def _says_how_long_it_can_be_away(fleet: Fleet, writer: RunningWriter, waiting: int) -> None:
+    lag = await eventually(lambda: writer.value(LAG, tenant=fleet.tenant), bool, what="lag rises")
+    assert lag == waiting
+    until = writer.value(UNTIL_LOSS, tenant=fleet.tenant)
+    assert 0 < until < 86_400
+    await eventually(
+        lambda: writer.value(UNTIL_LOSS, tenant=fleet.tenant),
+        lambda left: left < until,
+        what="the time until loss falls",
+    )
+    failing = await eventually(
+        lambda: writer.health.report().failing, lambda failing: "commits" in failing
+    )
+    assert failing["commits"].startswith("no progress for")
+    assert writer.health.report_own().well  # a new process would find the same
+
+
+async def test_a_writer_that_starts_without_its_database_says_how_much_waits(
+    fleet: Fleet, postgres_server: PostgresServer
+) -> None:
+    events = await fleet.publish_polls([now_slot_ms() - MINUTE_MS], ["gw-1", "gw-2"])
+    fleet.writer()
+    await fleet.stored(events)
+    await fleet.end()
+
+    await asyncio.to_thread(postgres_server.stop)
+    try:
+        later = await fleet.publish_polls([now_slot_ms()], ["gw-1"])
+        writer = fleet.writer(stall_seconds=1)
+        await _says_how_long_it_can_be_away(fleet, writer, later)
+    finally:
+        await asyncio.to_thread(postgres_server.start)
+
+    await fleet.stored(events + later)
+
+
+async def test_a_stream_that_another_writer_took_over_is_told_of_by_that_one_alone(
+    fleet: Fleet,
+) -> None:
+    first = fleet.writer()
+    await fleet.stored(await fleet.publish("gw-1", Kind.STATUS, status_up(now_slot_ms())))
+    second = fleet.writer()
+    await eventually(
+        lambda: second.value("fleet_writer_standby_streams"), lambda streams: streams == 1
+    )
+    await eventually(lambda: first.told(LAG, tenant=fleet.tenant), lambda lag: lag is not None)
+
+    async def cut_the_first() -> float:
+        if first.value("fleet_writer_owned_streams"):
+            await fleet.run(CUT_OWNER)
+        return second.value("fleet_writer_owned_streams")
+
+    await eventually(cut_the_first, lambda owned: owned == 1, what="the second has taken over")
+
+    await eventually(
+        lambda: [one.told(LAG, tenant=fleet.tenant) for one in (first, second)],
+        lambda told: told == [None, 0],
+        what="only the second tells",
+    )
 
 
 async def test_pending_messages_and_no_commit_turn_health_red(
@@ -72,6 +150,7 @@ async def test_pending_messages_and_no_commit_turn_health_red(
 
 
 async def test_a_full_disk_is_said_and_waited_for(fleet: Fleet) -> None:
+    fleet.retry_max_seconds = 10
     writer = fleet.writer()
     await fleet.stored(await fleet.publish("gw-1", Kind.STATUS, status_up(now_slot_ms())))
     await fleet.run(
@@ -86,10 +165,84 @@ async def test_a_full_disk_is_said_and_waited_for(fleet: Fleet) -> None:
     failing = await eventually(lambda: writer.health.report().failing, bool, what="/healthz is red")
     assert "disk is full" in failing["database"]
     assert "No space left on device" in failing["database"]
+    await _stays_unwell(writer, seconds=3)
 
     await fleet.run("DROP TRIGGER no_space ON stream_positions")
     account = await fleet.stored(last)
     assert (account["events_stored"], account["rows_stored"]) == (2, 2)
+    assert writer.health.report().well
+
+
+async def _stays_unwell(writer: RunningWriter, seconds: float) -> None:
+    """Each attempt connects, and is no sign of health; the pauses between them double."""
+    seen: list[tuple[bool, float]] = []
+    failures = writer.value(FAILURES, reason="DatabaseFull")
+    end = time.monotonic() + seconds
+
+    def look() -> float:
+        unwell = "database" in writer.health.report().failing
+        seen.append((unwell, writer.value("fleet_writer_database_up")))
+        return time.monotonic()
+
+    await eventually(look, lambda now: now > end, what="the time is over")
+    assert set(seen) == {(True, 0)}
+    assert 1 <= writer.value(FAILURES, reason="DatabaseFull") - failures <= 5
+
+
+async def test_a_database_that_refuses_the_writer_is_said_and_waited_for(fleet: Fleet) -> None:
+    name = await fleet.value("SELECT current_database()")
+    await fleet.run(f"CREATE ROLE {name}_writer LOGIN SUPERUSER")
+    owner = fleet.database_url
+    fleet.database_url = owner.replace("postgres:@", f"{name}_writer:@")
+    assert fleet.database_url != owner
+    writer = fleet.writer()
+    fleet.database_url = owner
+    try:
+        await fleet.stored(await fleet.publish("gw-1", Kind.STATUS, status_up(now_slot_ms())))
+
+        await fleet.run(f"ALTER ROLE {name}_writer NOLOGIN", CUT_OWNER)
+        last = await fleet.publish("gw-2", Kind.STATUS, status_up(now_slot_ms()))
+        failing = await eventually(
+            lambda: writer.health.report().failing,
+            lambda failing: "database" in failing,
+            what="/healthz is red",
+        )
+        assert "is not permitted to log in" in failing["database"]
+        assert writer.value("fleet_writer_database_up") == 0
+
+        await fleet.run(f"ALTER ROLE {name}_writer LOGIN")
+        await fleet.stored(last)
+        assert writer.health.report().well
+        assert writer.value("fleet_writer_database_up") == 1
+    finally:
+        await fleet.end()
+        await fleet.run(f"DROP OWNED BY {name}_writer", f"DROP ROLE {name}_writer")
+
+
+async def test_a_partition_that_was_dropped_is_made_again(fleet: Fleet) -> None:
+    writer = fleet.writer()
+    await fleet.stored(await fleet.publish("gw-1", Kind.STATUS, status_up(now_slot_ms())))
+    partition = await fleet.value("SELECT tableoid::regclass::text FROM device_status_samples")
+    await fleet.run(f"DROP TABLE {partition}")
+
+    account = await fleet.stored(await fleet.publish("gw-2", Kind.STATUS, status_up(now_slot_ms())))
+
+    assert account["events_stored"] == 2
+    devices = await fleet.rows(
+        "SELECT name FROM device_status_samples JOIN devices ON devices.id = device_id"
+    )
+    assert devices == [{"name": "gw-2"}]
+    assert writer.health.report().well
+
+
+async def test_a_database_that_was_made_anew_is_filled_from_the_stream(fleet: Fleet) -> None:
+    writer = fleet.writer()
+    await fleet.stored(await fleet.publish("gw-1", Kind.STATUS, status_up(now_slot_ms())))
+
+    await fleet.run("DROP SCHEMA public CASCADE", "CREATE SCHEMA public", CUT_OWNER)
+
+    account = await fleet.stored(1)
+    assert (account["events_stored"], account["events_lost"]) == (1, 0)
     assert writer.health.report().well
 
 

@@ -1,7 +1,15 @@
 """What left the stream before it was stored is counted and recorded, never passed over."""
 
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import nats
+import pytest
+
 from chaos.proxy import Link
 from fleet_contracts.subjects import Kind
+from support.nats import NatsServer
 from support.ports import free_port
 from support.writer import MINUTE_MS, now_slot_ms, status_up
 from support.writer_fleet import Fleet
@@ -125,3 +133,55 @@ async def test_a_broker_that_lost_its_newest_messages_starts_a_new_generation(
     accounts = await fleet.second_lineage(events_stored=6)
     assert (accounts[1]["generation"], accounts[1]["rows_duplicate"]) == (1, 5)
     assert await fleet.value("SELECT count(*) FROM device_status_samples") == 6
+
+
+def _keep_disk(broker: NatsServer) -> Path:
+    """What the broker has on its disk now."""
+    kept = broker.directory / "kept"
+    broker.stop()
+    shutil.copytree(broker.directory / "js", kept)
+    broker.start()
+    return kept
+
+
+def _lose_since(broker: NatsServer, kept: Path) -> None:
+    """The broker comes back with what was on its disk then."""
+    broker.stop()
+    shutil.rmtree(broker.directory / "js")
+    kept.rename(broker.directory / "js")
+    broker.start()
+
+
+async def _publish_anew(fleet: Fleet, devices: Sequence[str]) -> None:
+    """Over a connection of its own: the others wait before they try again."""
+    client = await nats.connect(fleet.nats_url)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+    try:
+        now = Fleet(client, fleet.nats_url, fleet.database_url, fleet.tenant)
+        for device in devices:
+            await now.publish(device, Kind.STATUS, status_up(now_slot_ms()))
+    finally:
+        await client.close()
+
+
+@pytest.mark.parametrize("writer_is_there", [False, True], ids=["while-away", "while-reading"])
+async def test_numbers_that_the_broker_gives_again_are_not_taken_for_stored(
+    fleet: Fleet, nats_server: NatsServer, *, writer_is_there: bool
+) -> None:
+    """It lost its newest messages, and has more than were stored before the writer looks."""
+    await _publish(fleet, 3)
+    kept = _keep_disk(nats_server)
+    await _publish_anew(fleet, ["lost-1", "lost-2"])
+    fleet.writer()
+    await fleet.stored(5)
+    if not writer_is_there:
+        await fleet.end()
+
+    _lose_since(nats_server, kept)
+    await _publish_anew(fleet, ["new-1", "new-2", "new-3"])
+    if not writer_is_there:
+        fleet.writer()
+
+    accounts = await fleet.second_lineage(events_stored=6)
+    assert (accounts[1]["generation"], accounts[1]["rows_duplicate"]) == (1, 3)
+    assert (accounts[1]["events_lost"], accounts[1]["events_unaccounted"]) == (0, 0)
+    assert await fleet.value("SELECT count(*) FROM device_status_samples") == 8

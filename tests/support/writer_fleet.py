@@ -58,7 +58,11 @@ class RunningWriter:
 
     def value(self, name: str, **labels: str) -> float:
         """A metric's sample; 0 when it has none yet."""
-        return self.metrics.registry.get_sample_value(name, labels) or 0.0
+        return self.told(name, **labels) or 0.0
+
+    def told(self, name: str, **labels: str) -> float | None:
+        """The same; None when it has none."""
+        return self.metrics.registry.get_sample_value(name, labels)
 
     async def _run(self) -> None:
         tracing = start_tracing("writer", self.settings.tracing)
@@ -76,6 +80,7 @@ class Fleet:
         self.stream = stream_name(tenant)
         self.database_url = database_url
         self.retention = RetentionSection()
+        self.retry_max_seconds = 0.5
         self.client = client
         self.js = client.jetstream()  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
         self.nats_url = nats_url
@@ -116,7 +121,9 @@ class Fleet:
         }
         settings = WriterSettings(
             nats=NatsSection(url=self.nats_url),
-            database=DatabaseSection(url=SecretStr(self.database_url), retry_max_seconds=0.5),
+            database=DatabaseSection(
+                url=SecretStr(self.database_url), retry_max_seconds=self.retry_max_seconds
+            ),
             writer=WriterSection.model_validate(section),
             retention=self.retention,
         )

@@ -1,7 +1,8 @@
 """Isolation of refused messages, and the share of rejected ones."""
 
+from fleet_common.health import Progress
 from fleet_contracts.subjects import TenantId
-from fleet_writer.faults import Isolation, RejectionWindow
+from fleet_writer.faults import Attempts, Isolation, RejectionWindow
 from fleet_writer.positions import Position
 
 
@@ -65,3 +66,40 @@ def test_a_larger_share_than_the_limit_is_unwell_until_it_has_passed() -> None:
     assert window.why_unwell() is not None
     window.add(50, 0)
     assert window.why_unwell() is None
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_attempts_that_fail_are_no_reason_for_a_restart_and_silence_is() -> None:
+    clock = Clock()
+    commits = Progress(30, clock)
+    attempts = Attempts(commits, 120, clock)
+    for _ in range(60):
+        clock.now += 10
+        attempts.failed()
+    assert commits.why_unwell() is not None
+    assert attempts.why_unwell() is None
+
+    clock.now += 121
+    assert attempts.why_unwell() == "neither a commit nor an error for 121 s (limit 120 s)"
+
+
+def test_nothing_to_store_is_no_silence() -> None:
+    clock = Clock()
+    commits = Progress(30, clock)
+    attempts = Attempts(commits, 120, clock)
+    commits.idle()
+    clock.now += 1_000
+    assert attempts.why_unwell() is None
+
+    commits.expect()
+    clock.now += 119
+    assert attempts.why_unwell() is None
+    clock.now += 2
+    assert attempts.why_unwell() is not None

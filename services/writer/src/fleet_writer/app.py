@@ -13,9 +13,10 @@ from fleet_writer.errors import (
     DatabaseAwayError,
     DatabaseFullError,
     DatabaseReadOnlyError,
+    DatabaseRefusedError,
     RefusedRowsError,
 )
-from fleet_writer.faults import DatabaseFault, Isolation, RejectionWindow
+from fleet_writer.faults import Attempts, DatabaseFault, Isolation, RejectionWindow
 from fleet_writer.maintenance import Housekeeping, run_maintenance
 from fleet_writer.metrics import WriterMetrics
 from fleet_writer.migrations import ChunkMode, migrate
@@ -24,11 +25,13 @@ from fleet_writer.retention import Retention
 from fleet_writer.session import Session, Surroundings
 from fleet_writer.settings import WriterSettings
 from fleet_writer.waiting import wait_for_stop
+from fleet_writer.watch import Watch
 
 _log = logging.getLogger(__name__)
 
 SERVICE: Final = "writer"
 _FIRST_RETRY_SECONDS: Final = 0.25
+_NEEDS_SOMEBODY: Final = (DatabaseFullError, DatabaseReadOnlyError, DatabaseRefusedError)
 
 
 async def run(runtime: Runtime, settings: WriterSettings, metrics: WriterMetrics) -> None:
@@ -47,18 +50,24 @@ async def run(runtime: Runtime, settings: WriterSettings, metrics: WriterMetrics
 
 async def _work(runtime: Runtime, settings: WriterSettings, metrics: WriterMetrics) -> None:
     database = Database(settings.database)
-    retry = Retry(settings.database.retry_max_seconds, metrics)
-    runtime.health.register("database", retry.fault.why_unwell)
+    stall_seconds = settings.writer.stall_seconds
+    progress = runtime.health.progress("commits", stall_seconds, elsewhere=True)
+    # A statement and its rollback may each take until their deadline.
+    attempts = Attempts(progress, stall_seconds + 3 * settings.database.statement_timeout_seconds)
+    runtime.health.register("attempts", attempts.why_unwell)
+    retry = Retry(settings.database.retry_max_seconds, attempts, metrics)
+    runtime.health.register("database", retry.fault.why_unwell, elsewhere=True)
     rejections = RejectionWindow(
         settings.writer.rejected_window_messages, settings.writer.rejected_limit_ratio
     )
-    runtime.health.register("rejected events", rejections.why_unwell)
-    progress = runtime.health.progress("commits", settings.writer.stall_seconds)
+    runtime.health.register("rejected events", rejections.why_unwell, elsewhere=True)
     progress.idle()
     client = RawClient()
     connecting = connect(settings.nats, "metrics-writer", client)
     if await unless_stopped(runtime.stop, connecting) is None:
         return
+    watch = Watch(client, settings, metrics, progress, retry.succeeded, attempts.failed)
+    runtime.spawn(watch.run(runtime.stop), "watch")
     try:
         retention = Retention(settings.retention)
         mode = await _migrate(database, retention, retry, runtime.stop)
@@ -75,6 +84,7 @@ async def _work(runtime: Runtime, settings: WriterSettings, metrics: WriterMetri
             retention=retention,
             metrics=metrics,
             tracing=runtime.tracing,
+            watch=watch,
             progress=progress,
             isolation=Isolation(),
             rejections=rejections,
@@ -89,28 +99,33 @@ async def _work(runtime: Runtime, settings: WriterSettings, metrics: WriterMetri
 
 
 class Retry:
-    """The pauses between attempts, growing until one succeeds, and the reason to show."""
+    """The pauses between attempts, growing until rows go in, and the reason to show.
 
-    def __init__(self, longest_seconds: float, metrics: WriterMetrics) -> None:
+    A connection alone is no success: a database that is full or read-only gives one every time.
+    """
+
+    def __init__(self, longest_seconds: float, attempts: Attempts, metrics: WriterMetrics) -> None:
         self.fault = DatabaseFault()
         self._longest_seconds = longest_seconds
+        self._attempts = attempts
         self._metrics = metrics
         self._pause = _FIRST_RETRY_SECONDS
 
     def succeeded(self) -> None:
-        """The database answers and takes rows."""
+        """The database took rows, or all of our streams' are in it."""
         self._pause = _FIRST_RETRY_SECONDS
         self.fault.reason = None
         self._metrics.database_up.set(1)
 
     async def failed(self, error: FleetError, stop: asyncio.Event) -> None:
         """Say so, and wait before the next attempt."""
+        self._attempts.failed()
         self._metrics.sessions.labels(type(error).__name__.removesuffix("Error")).inc()
-        if isinstance(error, DatabaseAwayError | DatabaseFullError | DatabaseReadOnlyError):
-            self._metrics.database_up.set(0)
         if isinstance(error, RefusedRowsError):
             return  # Isolation has said so; the next session knows what to look for
-        if isinstance(error, DatabaseFullError | DatabaseReadOnlyError):
+        if isinstance(error, (DatabaseAwayError, *_NEEDS_SOMEBODY)):
+            self._metrics.database_up.set(0)
+        if isinstance(error, _NEEDS_SOMEBODY):
             self.fault.reason = str(error)
         _log.warning(
             "writing stopped; trying again from the stored positions",
@@ -135,7 +150,6 @@ async def _migrate(
         except FleetError as error:
             await retry.failed(error, stop)
         else:
-            retry.succeeded()
             return mode
     return None
 
@@ -143,6 +157,9 @@ async def _migrate(
 async def _session(database: Database, around: Surroundings, retry: Retry) -> None:
     try:
         async with database.connection("routerfleet-writer") as connection:
+            around.partitions.begin(await migrate(connection))
             await Session(around, connection).run()
+    except ConfigurationError:
+        raise
     except FleetError as error:
         await retry.failed(error, around.stop)

@@ -8,7 +8,7 @@ FleetError
 │   ├── DatabaseAwayError       no connection, or no answer in time
 │   ├── DatabaseFullError       SQLSTATE 53100: red until there is space
 │   ├── DatabaseReadOnlyError   SQLSTATE 25006: red until it takes writes (failover?)
-│   ├── DatabaseRefusedError    any other answer of the server's
+│   ├── DatabaseRefusedError    any other answer (password, rights, connections): red likewise
 │   ├── BrokerAwayError         the broker does not answer: ask again, the session goes on
 │   ├── PassedOverError         the broker skipped messages that its stream holds
 │   └── OwnershipLostError      another writer moved the stream's position

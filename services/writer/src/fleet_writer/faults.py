@@ -1,9 +1,11 @@
 """What went wrong lately, and what follows: isolation of refused messages, health checks."""
 
 import logging
+import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from fleet_common.health import Progress
 from fleet_writer.positions import Position
 
 _log = logging.getLogger(__name__)
@@ -93,7 +95,7 @@ class DatabaseFault:
     """The database's present trouble, for /healthz.
 
     Being away is no fault of this process until work waits (the commit heartbeat tells);
-    a full disk or a read-only server needs a person at once.
+    a full disk, a read-only server or one that refuses us needs a person at once.
     """
 
     def __init__(self) -> None:
@@ -102,3 +104,33 @@ class DatabaseFault:
     def why_unwell(self) -> str | None:
         """None, or what the database said last."""
         return self.reason
+
+
+class Attempts:
+    """Whether attempts to store still end, well or not.
+
+    While database or broker is away each ends with an error, and a new process would fare
+    no better; when none ends any more, it is this process that hangs.
+    """
+
+    def __init__(
+        self,
+        commits: Progress,
+        limit_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._commits = commits
+        self._limit_seconds = limit_seconds
+        self._clock = clock
+        self._failed_at = clock()
+
+    def failed(self) -> None:
+        """One ended with an error."""
+        self._failed_at = self._clock()
+
+    def why_unwell(self) -> str | None:
+        """None, or for how long nothing has ended although work waits."""
+        silent = min(self._commits.age_seconds, self._clock() - self._failed_at)
+        if self._commits.why_unwell() is None or silent <= self._limit_seconds:
+            return None
+        return f"neither a commit nor an error for {silent:.0f} s (limit {self._limit_seconds:g} s)"

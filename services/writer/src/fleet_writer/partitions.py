@@ -85,6 +85,15 @@ class Partitions:
         self.mode = mode
         self._known: set[str] = set()
 
+    def begin(self, mode: ChunkMode) -> None:
+        """Forget what there was: by the next session the database may be another one.
+
+        It may have been restored from a backup or made anew, and a partition dropped by
+        another writer or by hand.
+        """
+        self.mode = mode
+        self._known.clear()
+
     def target(self, partition: Partition) -> str:
         """The table that rows of this partition are copied to."""
         return partition.name if self.mode is ChunkMode.NATIVE else partition.table.name

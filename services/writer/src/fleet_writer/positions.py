@@ -8,12 +8,14 @@ rows that are stored already are absorbed by their keys.
 """
 
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from fleet_contracts.subjects import TenantId
 from fleet_writer.database import Connection, Row
-from fleet_writer.times import to_ms
+from fleet_writer.times import to_ns
 
 _log = logging.getLogger(__name__)
 
@@ -26,10 +28,6 @@ class StreamState:
     created: str
     first_sequence: int
     last_sequence: int
-    messages: int
-    bytes: int
-    max_bytes: int
-    max_age_seconds: float
 
 
 @dataclass(slots=True)
@@ -69,25 +67,54 @@ async def release(connection: Connection, stream: str) -> None:
     )
 
 
+type PublishedAt = Callable[[int], Awaitable[datetime | None]]
+"""When the message of a sequence was published, None when the stream does not hold it."""
+
+
+async def uses_numbers_again(
+    state: StreamState, sequence: int, at_ns: int | None, published_at: PublishedAt
+) -> bool:
+    """Whether the stream lost the message we have of this sequence: another gets its number.
+
+    `at_ns` is when ours was published, None when we do not know. A message that was discarded
+    or deleted tells nothing. The database keeps microseconds, so these are compared.
+    """
+    if sequence > state.last_sequence:
+        return True
+    if at_ns is None or sequence < state.first_sequence:
+        return False
+    held = await published_at(sequence)
+    return held is not None and to_ns(held) // 1000 != at_ns // 1000
+
+
 async def open_position(
-    connection: Connection, tenant: TenantId, tenant_key: int, state: StreamState
+    connection: Connection,
+    tenant: TenantId,
+    tenant_key: int,
+    state: StreamState,
+    published_at: PublishedAt,
 ) -> Position:
     """The stored position of the live stream; begins a lineage where there is none.
 
     A new lineage begins at sequence 0: what the stream discarded before anyone stored
     it counts as lost. The caller owns the stream and holds the connection's lock.
+    Raises what `published_at` does.
     """
     rows = await connection.fetch(_NEWEST, state.name)
     newest = rows[0] if rows else None
     generation = 0
     first_sequence = 1
     if newest is not None and newest["created"] == state.created:
-        if newest["last_sequence"] <= state.last_sequence:
-            return _position(tenant, newest)
+        position = _position(tenant, newest)
+        if not await uses_numbers_again(
+            state, position.stored_sequence, position.stored_at_ns, published_at
+        ):
+            return position
         generation = newest["generation"] + 1
         first_sequence = max(1, state.first_sequence)
         _log.error(
-            "the stream ends before the stored position: the broker lost its newest messages; "
+            "the message at the stored position is gone, or another one has its number: "
+            "the broker lost its newest messages; "
             "reading what it has from the start, stored rows are absorbed",
             extra={
                 "stream": state.name,
@@ -113,7 +140,7 @@ async def open_position(
 
 def _position(tenant: TenantId, row: Row) -> Position:
     moment = row["last_message_at"]
-    at_ns = None if moment is None else to_ms(moment) * 1_000_000
+    at_ns = None if moment is None else to_ns(moment)
     return Position(
         id=row["id"],
         tenant=tenant,

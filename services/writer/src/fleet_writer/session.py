@@ -1,7 +1,7 @@
 """A session: one database connection, the streams it owns, and what is in flight.
 
-Four tasks: own (take streams over, notice those that ended), prepare (messages to a
-batch), commit (one transaction a batch, while the next is being prepared), watch (lag).
+Three tasks: own (take streams over, notice those that ended), prepare (messages to a
+batch), commit (one transaction a batch, while the next is being prepared).
 Any database error ends the session: everything in memory is dropped, the connection
 closed and its locks with it, and the next session starts from the stored positions.
 There is no other way to recover, so it is used every day.
@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from nats.js import JetStreamContext
@@ -35,7 +36,7 @@ from fleet_writer.sensors import SensorKey
 from fleet_writer.settings import WriterSettings
 from fleet_writer.source import Mailbox, Source
 from fleet_writer.store import Committed, Store
-from fleet_writer.streams import fleet_streams, next_sequence, stream_state
+from fleet_writer.streams import fleet_streams, next_sequence, published_at, stream_state
 from fleet_writer.waiting import wait_for_any, wait_for_stop
 from fleet_writer.watch import Watch
 
@@ -57,11 +58,12 @@ class Surroundings:
     retention: Retention
     metrics: WriterMetrics
     tracing: Tracing
+    watch: Watch
     progress: Progress
     isolation: Isolation
     rejections: RejectionWindow
     database_well: Callable[[], None]
-    """Called when the database took a batch, or when nothing waits for it."""
+    """Called when the database took a batch."""
     stop: asyncio.Event
 
 
@@ -90,20 +92,19 @@ class Session:
             self._directory.tenant_of,
             rejected_payload_bytes=around.settings.writer.rejected_payload_bytes,
         )
-        self._watch = Watch(around.js, around.metrics, around.progress, around.database_well)
 
     async def run(self) -> None:
-        """Own, prepare, commit, watch. Raises the FleetError that ended it, or a group of bugs."""
+        """Own, prepare, commit. Raises the FleetError that ended it, or a group of bugs."""
         expected: BaseExceptionGroup[FleetError] | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._own(tasks), name="own")
                 tasks.create_task(self._prepare(), name="prepare")
                 tasks.create_task(self._commit(), name="commit")
-                tasks.create_task(self._watch.run(self._sources, self._around.stop), name="watch")
         except* FleetError as group:
             expected = group
         finally:
+            self._around.watch.session_ended()
             self._around.metrics.owned.set(0)
         if expected is not None:
             raise _first(expected)
@@ -151,23 +152,30 @@ class Session:
                     "standby: another writer holds these streams",
                     extra={"tenants": sorted(foreign)},
                 )
+        self._around.watch.owns(self._sources)
         self._around.metrics.standby.set(len(foreign))
         self._around.metrics.owned.set(len(self._sources))
 
     async def _open_source(self, tasks: asyncio.TaskGroup, tenant: TenantId, stream: str) -> None:
+        timeout = self._around.settings.nats.request_timeout_seconds
+
+        async def published(sequence: int) -> datetime | None:
+            return await published_at(self._around.client, stream, sequence, timeout)
+
         state = await stream_state(self._around.js, stream)
         async with self._connection.lock:
             if state is None:
                 await release(self._connection, stream)
                 return
             tenant_key = await self._directory.load(self._connection, tenant)
-            position = await open_position(self._connection, tenant, tenant_key, state)
+            position = await open_position(self._connection, tenant, tenant_key, state, published)
         source = Source(
             self._around.client,
             self._around.js,
             position,
             self._mailbox,
             request_bytes=self._around.settings.writer.batch_bytes,
+            timeout_seconds=timeout,
         )
         self._sources[tenant] = source
         self._share_buffer()
@@ -289,7 +297,6 @@ class Session:
         metrics = self._around.metrics
         metrics.batches.labels("staging" if committed.staged else "copy").inc()
         metrics.commit_seconds.observe(committed.seconds)
-        metrics.database_up.set(1)
         for table, rows in committed.rows_by_table.items():
             metrics.rows.labels(table).inc(rows)
         for table, rows in committed.duplicates_by_table.items():

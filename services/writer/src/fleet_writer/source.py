@@ -20,6 +20,7 @@ import contextlib
 import logging
 import time
 from collections import deque
+from datetime import datetime
 from typing import Final
 
 import orjson
@@ -33,8 +34,8 @@ from fleet_common.raw_client import RawClient
 from fleet_contracts.streams import WRITER_CONSUMER
 from fleet_writer.batch import Message, Skip
 from fleet_writer.errors import BrokerAwayError
-from fleet_writer.positions import Position
-from fleet_writer.streams import stream_state
+from fleet_writer.positions import Position, StreamState, uses_numbers_again
+from fleet_writer.streams import published_at, stream_state
 
 _log = logging.getLogger(__name__)
 
@@ -85,6 +86,7 @@ class Source:
         mailbox: Mailbox,
         *,
         request_bytes: int,
+        timeout_seconds: float,
     ) -> None:
         self.position = position
         self.buffer: deque[Message | Skip] = deque()
@@ -95,7 +97,10 @@ class Source:
         self._js = js
         self._mailbox = mailbox
         self._request_bytes = request_bytes
+        self._timeout_seconds = timeout_seconds
         self._next_sequence = position.stored_sequence + 1
+        self._last_ns = position.stored_at_ns
+        """When the message before that one was published."""
         self._consumer_sequence = 0
         self._outstanding = 0
         self._heard_at = 0.0
@@ -191,7 +196,7 @@ class Source:
         if (
             state is None
             or state.created != self.position.created
-            or state.last_sequence < self._next_sequence - 1
+            or await self._uses_numbers_again(state)
         ):
             # The session opens a new position for it.
             self.ended.set()
@@ -223,6 +228,12 @@ class Source:
         self._client.deliver_directly(self._subscription, self._receive)
         self.refill()
 
+    async def _uses_numbers_again(self, state: StreamState) -> bool:
+        async def moment(sequence: int) -> datetime | None:
+            return await published_at(self._client, state.name, sequence, self._timeout_seconds)
+
+        return await uses_numbers_again(state, self._next_sequence - 1, self._last_ns, moment)
+
     def _receive(self, subject: bytes, reply: bytes, payload: bytes, headers: bytes | None) -> None:
         if self._broken is not None:
             return
@@ -245,11 +256,12 @@ class Source:
         if number < self._next_sequence:
             return
         self._next_sequence = number + 1
+        self._last_ns = published_ns = int(published)
         self.buffer.append(
             Message(
                 self.position,
                 number,
-                int(published),
+                published_ns,
                 subject.decode(errors="replace"),
                 payload,
                 reply,

@@ -1,5 +1,7 @@
 """What the writer asks the broker about streams."""
 
+from datetime import datetime
+
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
@@ -7,7 +9,9 @@ from nats.js.errors import NotFoundError
 
 from fleet_common.broker import created_at
 from fleet_common.errors import TransientError
+from fleet_common.jetstream_api import Answer, ask
 from fleet_common.tenant_streams import tenants_with_streams
+from fleet_contracts.streams import WRITER_CONSUMER
 from fleet_contracts.subjects import TenantId, stream_name
 from fleet_writer.errors import BrokerAwayError
 from fleet_writer.positions import StreamState
@@ -21,16 +25,11 @@ async def stream_state(js: JetStreamContext, name: str) -> StreamState | None:
         return None
     except (NatsError, TimeoutError, OSError) as error:
         raise BrokerAwayError(f"no answer about stream {name}: {error}") from error
-    config, state = info.config, info.state
     return StreamState(
         name=name,
         created=created_at(info),
-        first_sequence=state.first_seq,
-        last_sequence=state.last_seq,
-        messages=state.messages,
-        bytes=state.bytes,
-        max_bytes=config.max_bytes or 0,
-        max_age_seconds=config.max_age or 0.0,
+        first_sequence=info.state.first_seq,
+        last_sequence=info.state.last_seq,
     )
 
 
@@ -48,6 +47,28 @@ async def next_sequence(js: JetStreamContext, name: str, start: int) -> int | No
     return message.seq
 
 
+async def published_at(
+    client: Client, name: str, sequence: int, timeout_seconds: float
+) -> datetime | None:
+    """When a message was published, to the microsecond, as the stream's leader has it.
+
+    None when the stream does not hold it; raises BrokerAwayError.
+    """
+    answer = await _ask(client, f"STREAM.MSG.GET.{name}", {"seq": sequence}, timeout_seconds)
+    # The server gives nanoseconds; what is behind the microseconds is cut off, not rounded.
+    return datetime.fromisoformat(answer["message"]["time"]) if answer else None
+
+
+async def acknowledged_sequence(client: Client, name: str, timeout_seconds: float) -> int | None:
+    """How far the stream is stored, as the writer's consumer tells (see source).
+
+    None when there is no such consumer; raises BrokerAwayError.
+    """
+    operation = f"CONSUMER.INFO.{name}.{WRITER_CONSUMER}"
+    answer = await _ask(client, operation, {}, timeout_seconds)
+    return answer["ack_floor"]["stream_seq"] if answer else None
+
+
 async def fleet_streams(client: Client, timeout_seconds: float) -> dict[TenantId, str]:
     """Every tenant's stream by name; raises BrokerAwayError."""
     try:
@@ -55,3 +76,10 @@ async def fleet_streams(client: Client, timeout_seconds: float) -> dict[TenantId
     except TransientError as error:
         raise BrokerAwayError(str(error)) from error
     return {tenant: stream_name(tenant) for tenant in tenants}
+
+
+async def _ask(client: Client, operation: str, body: Answer, timeout_seconds: float) -> Answer:
+    try:
+        return await ask(client, operation, body, timeout_seconds)
+    except TransientError as error:
+        raise BrokerAwayError(str(error)) from error

@@ -1,21 +1,34 @@
-"""Watches how far behind each owned stream is, and whether work stands still."""
+"""Watches how far behind each stream is, and whether work stands still.
+
+Beside the sessions, not in one: while the database is away there is none, and that is
+when somebody must know how long the streams will hold what is not stored. Between
+sessions the position is the last one this process stored or the consumer's
+acknowledgement floor on the broker, whichever is further: the floor is there for a
+process that has just started, and moves when another writer goes on.
+"""
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from nats.js import JetStreamContext
+from nats.aio.client import Client
 
+from fleet_common.broker import created_at
+from fleet_common.errors import TransientError
 from fleet_common.health import Progress
-from fleet_contracts.subjects import TenantId
-from fleet_writer.errors import BrokerAwayError
-from fleet_writer.loss import RateMeter, pending_messages, seconds_until_loss
+from fleet_common.planning import StreamState, seconds_until_loss
+from fleet_common.runtime import unless_stopped
+from fleet_common.streams.live import look_at
+from fleet_contracts.subjects import TenantId, stream_name
 from fleet_writer.metrics import WriterMetrics
-from fleet_writer.positions import StreamState
+from fleet_writer.positions import Position
+from fleet_writer.rate import RateMeter
+from fleet_writer.settings import WriterSettings
 from fleet_writer.source import Source
-from fleet_writer.streams import stream_state
+from fleet_writer.streams import acknowledged_sequence, fleet_streams
 from fleet_writer.waiting import wait_for_stop
 
 _log = logging.getLogger(__name__)
@@ -24,56 +37,133 @@ _EVERY_SECONDS: Final = 2.0
 
 
 class Watch:
-    """Reads every owned stream's state every two seconds."""
+    """Reads every stream's state every two seconds; one a process.
 
-    def __init__(
+    `caught_up` is called when a session holds its streams and nothing in them waits,
+    `broker_away` when they could not be looked at.
+    """
+
+    def __init__(  # noqa: PLR0917 - the writer's parts, each of a type of its own
         self,
-        js: JetStreamContext,
+        client: Client,
+        settings: WriterSettings,
         metrics: WriterMetrics,
         progress: Progress,
         caught_up: Callable[[], None],
+        broker_away: Callable[[], None],
     ) -> None:
-        self._caught_up = caught_up
-        self._js = js
+        self._client = client
+        self._tenants = settings.writer.tenant_ids
+        self._timeout_seconds = settings.nats.request_timeout_seconds
         self._metrics = metrics
         self._progress = progress
+        self._caught_up = caught_up
+        self._broker_away = broker_away
+        self._owned: Mapping[TenantId, Source] | None = None
+        self._positions: Mapping[TenantId, Position] = {}
         self._rates: dict[TenantId, RateMeter] = {}
 
-    async def run(self, sources: Mapping[TenantId, Source], stop: asyncio.Event) -> None:
+    def owns(self, sources: Mapping[TenantId, Source]) -> None:
+        """A session has tried for every stream, and holds these; others write the rest."""
+        self._owned = dict(sources)
+        self._positions = {tenant: source.position for tenant, source in sources.items()}
+
+    def session_ended(self) -> None:
+        """Nothing is owned until the next session has tried; the positions stay as stored."""
+        self._owned = None
+
+    async def run(self, stop: asyncio.Event) -> None:
         """Until the stop."""
         while not stop.is_set():
-            pending = 0
-            for tenant, source in list(sources.items()):
-                try:
-                    state = await stream_state(self._js, source.position.stream)
-                except BrokerAwayError as error:
-                    _log.debug("no stream state", extra={"reason": str(error)})
-                    continue
-                if state is None or state.created != source.position.created:
-                    # Deleted, or made anew: its consumer went with it.
-                    source.ended.set()
-                    continue
-                pending += self._note(tenant, source, state)
-            if pending:
-                self._progress.expect()
-            else:
-                self._progress.idle()
-                self._caught_up()
+            try:
+                await unless_stopped(stop, self._round())
+            except TransientError as error:
+                _log.debug("streams not looked at", extra={"reason": str(error)})
+                self._broker_away()
             await wait_for_stop(stop, _EVERY_SECONDS)
 
-    def _note(self, tenant: TenantId, source: Source, state: StreamState) -> int:
-        position = source.position
-        rate = self._rates.setdefault(tenant, RateMeter()).read(
+    async def _round(self) -> None:
+        """All streams, once. Raises a TransientError when the broker is away."""
+        owned = self._owned
+        tenants = await self._looked_after() if owned is None else list(owned)
+        for tenant in self._rates.keys() - tenants:
+            self._forget(tenant)
+        known = stored = True
+        waiting = 0
+        for tenant in tenants:
+            state = await self._look(tenant, owned)
+            if state is None:
+                self._forget(tenant)
+                known = False
+                continue
+            waiting += state.unstored_sequences
+            stored = stored and state.stored_sequence == state.last_sequence
+            if waiting:
+                # At once: the broker may not answer for the next one.
+                self._progress.expect()
+        if not waiting and (known or owned is None):
+            self._progress.idle()
+        if known and stored and owned is not None and owned is self._owned:
+            self._caught_up()
+
+    async def _looked_after(self) -> list[TenantId]:
+        """Whose streams a session would try for."""
+        return list(self._tenants or await fleet_streams(self._client, self._timeout_seconds))
+
+    async def _look(
+        self, tenant: TenantId, owned: Mapping[TenantId, Source] | None
+    ) -> StreamState | None:
+        """Read and tell one stream's state; None when there is none, or no position in it."""
+        timeout = self._timeout_seconds
+        live = await look_at(self._client, stream_name(tenant), timeout_seconds=timeout)
+        position = self._positions.get(tenant)
+        if position is not None and (live is None or created_at(live.info) != position.created):
+            position = None
+            if owned is not None:
+                # Deleted, or made anew: its consumer went with it.
+                owned[tenant].ended.set()
+        if live is None:
+            return None
+        stored = [] if position is None else [position.stored_sequence]
+        if owned is None:
+            acknowledged = await acknowledged_sequence(self._client, live.name, timeout)
+            stored += [] if acknowledged is None else [acknowledged]
+        if not stored:
+            return None
+        # A broker that lost its newest messages ends before the position.
+        state = live.state(min(max(stored), live.info.state.last_seq))
+        self._tell(tenant, state, position)
+        return state
+
+    def _tell(self, tenant: TenantId, state: StreamState, position: Position | None) -> None:
+        now = time.time()
+        messages_per_second = self._rates.setdefault(tenant, RateMeter()).read(
             state.last_sequence, time.monotonic()
         )
-        pending = pending_messages(state, position.stored_sequence)
-        age = None
-        if position.stored_at_ns is not None:
-            age = max(0.0, time.time() - position.stored_at_ns / 1e9)
+        bytes_per_message = state.bytes / state.messages if state.messages else 0.0
+        until = seconds_until_loss(state, messages_per_second * bytes_per_message, now)
+        if until is None:
+            # Nothing waits and nothing comes; what came now would be kept for so long.
+            until = state.max_age_seconds or math.inf
         metrics = self._metrics
-        metrics.lag_messages.labels(tenant).set(pending)
-        metrics.lag_seconds.labels(tenant).set(age if pending and age is not None else 0)
-        metrics.until_loss.labels(tenant).set(
-            seconds_until_loss(state, position.stored_sequence, age, rate)
-        )
-        return pending
+        metrics.lag_messages.labels(tenant).set(state.unstored_messages)
+        metrics.lag_seconds.labels(tenant).set(_age_seconds(state, position, now))
+        metrics.until_loss.labels(tenant).set(until)
+
+    def _forget(self, tenant: TenantId) -> None:
+        """Another writer tells of this stream, or nobody can."""
+        self._rates.pop(tenant, None)
+        for gauge in (self._metrics.lag_messages, self._metrics.lag_seconds):
+            gauge.remove_by_labels({"tenant": tenant})
+        self._metrics.until_loss.remove_by_labels({"tenant": tenant})
+
+
+def _age_seconds(state: StreamState, position: Position | None, now: float) -> float:
+    """The age of the newest stored message; 0 while none waits behind it."""
+    stored = state.stored_sequence
+    if not state.unstored_sequences or stored is None:
+        return 0.0
+    if position is not None and position.stored_sequence == stored and position.stored_at_ns:
+        return max(0.0, now - position.stored_at_ns / 1e9)
+    at = state.time_at(stored)
+    return 0.0 if at is None else max(0.0, now - at)
