@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 
 import pytest
+from nats.aio.client import Client
+from nats.js.api import ConsumerConfig, StreamConfig
 
 from fleet_cli.doctor.broker import check_nats
 from fleet_cli.doctor.postgres import check_database
@@ -60,6 +62,13 @@ async def test_a_closed_port_stops_at_tcp() -> None:
     assert "/ip/service/enable api" in results[0].advice
 
 
+@pytest.mark.parametrize("host", ["router..lan", f"{'r' * 64}.lan"])
+async def test_a_name_that_is_none_stops_at_tcp(host: str) -> None:
+    (result,) = await check_router(RouterTarget(host, 8728, Tls(), Credentials("admin", "x")))
+    assert (result.name, result.grade) == ("router tcp", Grade.FAIL)
+    assert host in result.seen
+
+
 async def test_a_router_that_ends_the_session_fails_the_read() -> None:
     fault = FaultRule(Fault.CUT, devices=("core-1",))
     async with simulate(fixed_router("core-1"), faults=[fault]) as simulator:
@@ -112,6 +121,41 @@ async def test_a_broker_without_jetstream_is_told_to_turn_it_on(nats_server: Nat
         process.kill()
         await process.wait()
     assert grades(results) == [("nats", Grade.OK), ("jetstream", Grade.FAIL)]
+
+
+async def test_broker_settings_that_are_wrong_fail_beside_the_other_checks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FLEET_NATS__CONNECT_TIMEOUT_SECONDS", "soon")
+    code, output, errors = await routerfleet(
+        "doctor", "--json", "--nats", "nats://127.0.0.1:4222", "--data-dir", str(tmp_path / "data")
+    )
+    assert code == 1, errors
+    failed = [check for check in json.loads(output)["checks"] if check["grade"] == "fail"]
+    assert [check["name"] for check in failed] == ["nats"]
+    assert "FLEET_NATS__CONNECT_TIMEOUT_SECONDS" in failed[0]["seen"]
+
+
+async def test_events_tail_says_in_a_line_what_the_broker_refuses(
+    nats_server: NatsServer, nats_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    js = nats_client.jetstream()  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+    await js.add_stream(  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+        StreamConfig(
+            name="FLEET_south", subjects=["fleet.south.*.*"], max_bytes=1 << 20, max_consumers=1
+        )
+    )
+    await js.add_consumer("FLEET_south", ConsumerConfig(durable_name="the-only-one"))  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+    for name in ("TOKEN", "USER", "PASSWORD"):
+        monkeypatch.delenv(f"FLEET_NATS__{name}", raising=False)
+    tail = ("events", "tail", "--nats", nats_server.url, "--limit", "1")
+    code, output, errors = await routerfleet(*tail)
+    assert (code, output) == (1, "")
+    assert "maximum consumers limit reached" in errors
+    assert "Traceback" not in errors
+    code, output, errors = await routerfleet(*tail, "--tenant", "north")
+    assert (code, output) == (2, "")
+    assert "it has: south" in errors
 
 
 def nats_command(config: Path) -> list[str]:

@@ -1,7 +1,9 @@
 """Each way in which a stream's balance can be off, one by one, with the exact sequences."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,9 +23,10 @@ from fleet_cli.audit import (
     show_ranges,
     size_of,
 )
+from fleet_cli.retention import kept_since_ms, surely_kept_since_ms
 from fleet_contracts.subjects import Kind
 
-ROWS = Rows(counted=40, found=40, kept=True)
+ROWS = Rows(counted=40, found=40)
 
 
 def content_of(*ranges: tuple[int, int]) -> StreamContent:
@@ -139,13 +142,58 @@ def test_a_rejected_message_that_was_not_kept_is_missed() -> None:
 
 def test_rows_that_are_fewer_or_more_than_went_in_are_missed() -> None:
     for found in (39, 41):
-        facts = replace(good(), rows=Rows(counted=40, found=found, kept=True))
+        facts = replace(good(), rows=Rows(counted=40, found=found))
         assert only(audit(facts)) == (Problem.ROWS, 1, [])
 
 
-def test_rows_that_age_may_have_dropped_are_not_missed_but_more_rows_are() -> None:
-    assert audit(replace(good(), rows=Rows(40, 39, kept=False))).unaccounted == 0
-    assert audit(replace(good(), rows=Rows(40, 41, kept=False))).unaccounted == 1
+def test_rows_that_nobody_counted_are_not_missed() -> None:
+    assert audit(replace(good(), rows=Rows(40, None))).unaccounted == 0
+
+
+def test_events_of_days_that_are_no_longer_kept_are_aged_out_and_no_loss() -> None:
+    facts = good()
+    lacking = {key for key in facts.stored_keys if key[2] >= 14_000} - {
+        ("core-1", Kind.STATUS, 17_000)
+    }
+    since = {Kind.STATUS: 13_000}
+    found = audit(replace(facts, stored_keys=lacking, kept_since_ms=since))
+    assert found.aged_out == [(11, 12)]
+    assert only(found) == (Problem.WITHOUT_ROW, 2, [(13, 13), (17, 17)])
+    # Another kind's days say nothing of this one's.
+    other = audit(replace(facts, stored_keys=lacking, kept_since_ms={Kind.HEALTH: 13_000}))
+    assert (other.aged_out, other.unaccounted) == ([], 4)
+
+
+def test_aged_out_are_only_events_that_the_writer_passed() -> None:
+    facts = replace(good(), stored_keys=set(), kept_since_ms={Kind.STATUS: 40_000})
+    found = audit(facts)
+    assert (found.aged_out, found.unread, found.unaccounted) == ([(11, 25)], 5, 0)
+
+
+NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
+
+
+def day_ms(day: int, hour: int = 0) -> int:
+    return int(datetime(2026, 11, day, hour, tzinfo=UTC).timestamp()) * 1000
+
+
+@pytest.mark.parametrize(
+    ("asked", "oldest", "since"),
+    [
+        (None, None, 23),  # no row at all: nothing but the shortest retention is sure
+        (None, day_ms(21, 17), 21),  # the oldest day there is tells how long the writer keeps
+        (None, day_ms(24, 1), 23),
+        (1, day_ms(23, 2), 23),
+        (1, day_ms(21, 17), 23),  # not purged yet, but late events of then were not stored
+        (30, day_ms(21, 17), 21),  # asked to keep longer, after what was older had gone
+        (30, None, 23),
+    ],
+)
+def test_rows_must_be_there_from_the_first_day_that_is_kept(
+    asked: int | None, oldest: int | None, since: int
+) -> None:
+    assert kept_since_ms(NOW, asked, oldest) == day_ms(since)
+    assert surely_kept_since_ms(NOW) == day_ms(23)
 
 
 def test_a_position_that_begins_late_needs_one_before_it() -> None:

@@ -196,7 +196,13 @@ def test_router_addresses(text: str, mode: TlsMode, expected: tuple[str, int]) -
     assert parse_target(text, mode) == expected
 
 
-@pytest.mark.parametrize("text", ["", "host:ssh", "[2001:db8::1", "[::1]99", ":8728"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "host:ssh", "[2001:db8::1", "[::1]99", ":8728",
+        "10.0.0.1:99999", "10.0.0.1:0", "[::1]:65536", "host:²", f"host:{'1' * 5000}",
+    ],
+)  # fmt: skip
 def test_what_is_no_router_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not"):
         parse_target(text, TlsMode.PLAIN)

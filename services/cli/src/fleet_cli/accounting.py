@@ -181,17 +181,31 @@ def sequences_without_row(
     rejected: AbstractSet[int],
 ) -> list[int]:
     """Messages that the writer passed and that are neither in a table nor set aside, in order."""
-    missing = [
-        sequence
+    missing = keys_without_row(content, passed, stored_keys, rejected).values()
+    return sorted([*missing, *unexplained(content, passed, rejected)])
+
+
+def keys_without_row(
+    content: StreamContent,
+    passed: int,
+    stored_keys: AbstractSet[EventKey],
+    rejected: AbstractSet[int],
+) -> dict[EventKey, int]:
+    """Valid events that the writer passed and that are neither in a table nor set aside."""
+    return {
+        key: sequence
         for key, sequence in content.keys.items()
         if sequence <= passed and key not in stored_keys and sequence not in rejected
-    ]
-    unexplained = [
+    }
+
+
+def unexplained(content: StreamContent, passed: int, rejected: AbstractSet[int]) -> list[int]:
+    """Messages that are no valid events, which the writer passed without setting them aside."""
+    return [
         sequence
         for sequence in content.rejectable
         if sequence <= passed and sequence not in rejected
     ]
-    return sorted(missing + unexplained)
 
 
 def _not_in_stream(readings: Readings) -> int:

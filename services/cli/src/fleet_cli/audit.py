@@ -8,7 +8,8 @@ Of each stream, over its whole life:
 
 Each term is checked against what proves it: the position against its own counts, the
 counts against the ranges and messages they count, messages that the stream still holds
-against the keys in the tables, the tables against the number of rows that went in.
+against the keys in the tables, the tables against the number of rows that went in. A stream
+may reach further back than rows are kept: what it holds of then is aged out, and no loss.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,9 +21,11 @@ from fleet_cli.accounting import (
     EventKey,
     StoredCounts,
     StreamContent,
+    keys_without_row,
     overclaimed,
-    sequences_without_row,
+    unexplained,
 )
+from fleet_contracts.subjects import Kind
 
 type Ranges = Sequence[tuple[int, int]]
 """Sequences, both ends included, in order."""
@@ -70,12 +73,12 @@ class Lineage:
 class Rows:
     """All of a tenant's sample rows: counted when they went in, and found now.
 
-    `kept`: nothing can have been dropped by age yet, so the two must be the same.
+    `found` is None where nobody counted them: once rows may have been dropped by age, fewer of
+    them say nothing.
     """
 
     counted: int
-    found: int
-    kept: bool
+    found: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,8 @@ class StreamFacts:
     content: StreamContent
     stored_keys: AbstractSet[EventKey]
     rows: Rows
+    kept_since_ms: Mapping[Kind, int] = field(default_factory=dict[Kind, int])
+    """The slot from which on a kind's rows must be there; all of a kind that is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +118,8 @@ class StreamAudit:
     discarded_ranges: Ranges
     unread: int
     removed: Ranges
+    aged_out: Ranges
+    """Of what is stored or was too old to be stored, still in the stream, but no longer kept."""
     rows: Rows
     findings: Sequence[Finding] = field(default_factory=tuple[Finding, ...])
 
@@ -134,9 +141,10 @@ def audit(facts: StreamFacts) -> StreamAudit:
     vanished = cut(holes, passed + 1, facts.last)
     discarded = cut([(passed + 1, facts.first - 1)], 1, facts.last)
     unread = cut([(max(passed + 1, facts.first), facts.last)], 1, facts.last)
+    missing, aged_out = _without_row(facts, passed, rejected)
     findings = [
         *_ranged(Problem.VANISHED, vanished),
-        *_without_row(facts, passed, rejected, lost),
+        *_ranged(Problem.WITHOUT_ROW, _without(missing, lost)),
         *_before(live, newest),
         *_rows(facts.rows),
     ]
@@ -153,6 +161,7 @@ def audit(facts: StreamFacts) -> StreamAudit:
         discarded_ranges=discarded,
         unread=size_of(unread) - size_of(vanished),
         removed=_without(cut(holes, 1, passed), lost),
+        aged_out=_without(aged_out, lost),
         rows=facts.rows,
         findings=findings,
     )
@@ -179,10 +188,17 @@ def _holes(facts: StreamFacts) -> Ranges:
 
 
 def _without_row(
-    facts: StreamFacts, passed: int, rejected: AbstractSet[int], lost: Ranges
-) -> list[Finding]:
-    missing = sequences_without_row(facts.content, passed, facts.stored_keys, rejected)
-    return _ranged(Problem.WITHOUT_ROW, _without(ranges_of(missing), lost))
+    facts: StreamFacts, passed: int, rejected: AbstractSet[int]
+) -> tuple[Ranges, Ranges]:
+    """Messages without a row: those that must have one, and those of which it is no longer kept."""
+    missing = keys_without_row(facts.content, passed, facts.stored_keys, rejected)
+    aged_out = {
+        sequence
+        for (_, kind, slot_ms), sequence in missing.items()
+        if slot_ms < facts.kept_since_ms.get(kind, 0)
+    }
+    needed = {*missing.values(), *unexplained(facts.content, passed, rejected)} - aged_out
+    return ranges_of(sorted(needed)), ranges_of(sorted(aged_out))
 
 
 def _before(live: Sequence[Lineage], newest: Lineage | None) -> list[Finding]:
@@ -216,10 +232,9 @@ def _claims(lineage: Lineage) -> list[Finding]:
 
 
 def _rows(rows: Rows) -> list[Finding]:
-    difference = rows.found - rows.counted
-    if difference == 0 or (difference < 0 and not rows.kept):
+    if rows.found is None or rows.found == rows.counted:
         return []
-    return [Finding(Problem.ROWS, abs(difference))]
+    return [Finding(Problem.ROWS, abs(rows.found - rows.counted))]
 
 
 def _ranged(problem: Problem, ranges: Ranges) -> list[Finding]:

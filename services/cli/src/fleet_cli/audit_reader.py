@@ -5,7 +5,8 @@ passed is in the stream's past whatever is published and stored meanwhile. The l
 last, so that the routers can only have answered more than was seen recorded.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
@@ -18,7 +19,7 @@ from nats.js.api import StreamInfo
 from nats.js.errors import NotFoundError
 
 from fleet_cli.account_reader import counts_of, read_content, read_stored_keys
-from fleet_cli.accounting import StreamContent
+from fleet_cli.accounting import EventKey, StreamContent
 from fleet_cli.audit import (
     Finding,
     Lineage,
@@ -30,13 +31,13 @@ from fleet_cli.audit import (
     compare_polls,
 )
 from fleet_cli.database import Position, ReadModel
+from fleet_cli.retention import SHORTEST_DAYS, WORDS, kept_since_ms, surely_kept_since_ms
 from fleet_common.broker import created_at
 from fleet_common.errors import TransientError
 from fleet_common.tenant_streams import tenants_with_streams
-from fleet_contracts.subjects import TenantId, stream_name
+from fleet_contracts.subjects import Kind, TenantId, stream_name
 
-_SHORTEST_RETENTION: Final = timedelta(days=1)
-"""The least that FLEET_RETENTION__* can be set to: younger rows are all there."""
+_SHORTEST_RETENTION: Final = timedelta(days=SHORTEST_DAYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,21 +82,42 @@ class Audits:
 
 
 @dataclass(frozen=True, slots=True)
+class _Sources:
+    """Where all is read, and when."""
+
+    js: JetStreamContext
+    model: ReadModel
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class _Tables:
     """One tenant's, from the snapshot."""
 
     lineages: tuple[Lineage, ...]
     rows: Rows
+    aging: bool
+    """Whether rows can have been dropped by age yet."""
     answered: Mapping[str, int]
+    notes: Sequence[str]
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 async def read_audits(
-    client: Client, js: JetStreamContext, model: ReadModel, simulator: Simulator | None
+    client: Client,
+    js: JetStreamContext,
+    model: ReadModel,
+    simulator: Simulator | None,
+    wall_clock: Callable[[], datetime] = _utc_now,
 ) -> Audits:
     """Read and compare every tenant's stream and tables.
 
     Raises TransientError or nats errors when a part that is there cannot be read.
     """
+    sources = _Sources(js, model, wall_clock())
     since = simulator.started if simulator is not None else None
     # Held open: keys and counts are of one moment, however long the streams take to read.
     async with model.snapshot():
@@ -104,21 +126,23 @@ async def read_audits(
         streams: dict[str, StreamAudit] = {}
         gone: dict[str, Sequence[Finding]] = {}
         recorded: dict[str, int] = {}
+        notes: list[str] = []
         for tenant in sorted(tenants):
             name = stream_name(tenant)
-            tables = await _tables(model, tenant, positions, since)
+            tables = await _tables(sources, tenant, positions, since)
+            notes += tables.notes
             info = await _info(js, name)
             if info is None:
                 gone[name] = audit_gone(tables.lineages, tables.rows)
                 content = StreamContent()
             else:
-                facts = await _facts(js, model, tenant, info, tables)
+                facts = await _facts(sources, tenant, info, tables)
                 streams[name] = audit(facts)
                 content = facts.content
             for device, count in _recorded(tables, content, since).items():
                 recorded[f"{tenant}/{device}"] = count
-    polls, findings, notes = await _compare_with_ledger(simulator, recorded)
-    return Audits(streams, gone, polls, findings, notes)
+    polls, findings, unread = await _compare_with_ledger(simulator, recorded)
+    return Audits(streams, gone, polls, findings, [*notes, *unread])
 
 
 async def _info(js: JetStreamContext, stream: str) -> StreamInfo | None:
@@ -129,8 +153,9 @@ async def _info(js: JetStreamContext, stream: str) -> StreamInfo | None:
 
 
 async def _tables(
-    model: ReadModel, tenant: TenantId, positions: Sequence[Position], since: datetime | None
+    sources: _Sources, tenant: TenantId, positions: Sequence[Position], since: datetime | None
 ) -> _Tables:
+    model = sources.model
     stream = stream_name(tenant)
     own = [one for one in positions if one.stream == stream]
     lost = await model.lost_ranges(stream)
@@ -145,33 +170,44 @@ async def _tables(
         )
         for one in own
     )
-    rows = Rows(
-        counted=sum(one.rows_stored for one in own),
-        found=await model.sample_rows(tenant) if own else 0,
-        kept=all(_young(one.created) for one in own),
-    )
+    aging = not all(_young(one.created, sources.now) for one in own)
+    found, notes = await _count_rows(model, tenant, stream, aging=aging) if own else (0, ())
+    rows = Rows(counted=sum(one.rows_stored for one in own), found=found)
     answered = {} if since is None or not own else await model.answered_polls(tenant, since)
-    return _Tables(lineages, rows, answered)
+    return _Tables(lineages, rows, aging, answered, notes)
 
 
-def _young(created: str) -> bool:
+async def _count_rows(
+    model: ReadModel, tenant: TenantId, stream: str, *, aging: bool
+) -> tuple[int | None, Sequence[str]]:
+    """The rows and what to say of them; they are many, so only where their number decides."""
+    if aging:
+        why = f"the stream is older than {SHORTEST_DAYS} d, some may have been dropped by age"
+        return None, (f"{stream}: rows not counted: {why}",)
+    found = await model.sample_rows(tenant)
+    return found, () if found is not None else (f"{stream}: rows not counted: too many",)
+
+
+def _young(created: str, now: datetime) -> bool:
     """Whether all that a stream ever held is younger than the shortest retention."""
     try:
         moment = datetime.fromisoformat(created)
     except ValueError:
         return False
     moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    return datetime.now(UTC) - moment < _SHORTEST_RETENTION
+    return now - moment < _SHORTEST_RETENTION
 
 
 async def _facts(
-    js: JetStreamContext, model: ReadModel, tenant: TenantId, info: StreamInfo, tables: _Tables
+    sources: _Sources, tenant: TenantId, info: StreamInfo, tables: _Tables
 ) -> StreamFacts:
     state = info.state
-    content = await read_content(js, tenant, state.first_seq, state.last_seq)
-    after = await _info(js, stream_name(tenant))
+    content = await read_content(sources.js, tenant, state.first_seq, state.last_seq)
+    after = await _info(sources.js, stream_name(tenant))
     if after is None or created_at(after) != created_at(info):
         raise TransientError(f"stream {stream_name(tenant)} was made anew while it was read")
+    stored_keys = await read_stored_keys(sources.model, tenant, content)
+    missing = content.keys.keys() - stored_keys if tables.aging else set[EventKey]()
     return StreamFacts(
         created=created_at(info),
         first=state.first_seq,
@@ -179,9 +215,24 @@ async def _facts(
         first_after=after.state.first_seq,
         lineages=tables.lineages,
         content=content,
-        stored_keys=await read_stored_keys(model, tenant, content),
+        stored_keys=stored_keys,
         rows=tables.rows,
+        kept_since_ms=await _kept_since_ms(sources, tenant, missing),
     )
+
+
+async def _kept_since_ms(
+    sources: _Sources, tenant: TenantId, missing: AbstractSet[EventKey]
+) -> dict[Kind, int]:
+    """Of the kinds that lack rows which may have been dropped by age."""
+    model, now = sources.model, sources.now
+    surely = surely_kept_since_ms(now)
+    kinds = {kind for _, kind, slot_ms in missing if kind in WORDS and slot_ms < surely}
+    asked = await model.retention_days(tenant) if kinds else {}
+    return {
+        kind: kept_since_ms(now, asked.get(WORDS[kind]), await model.oldest_slot_ms(tenant, kind))
+        for kind in kinds
+    }
 
 
 def _recorded(tables: _Tables, content: StreamContent, since: datetime | None) -> Mapping[str, int]:

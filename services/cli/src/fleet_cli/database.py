@@ -200,8 +200,22 @@ class ReadModel:
             found.setdefault((created, generation), set()).add(sequence)
         return found
 
-    async def sample_rows(self, tenant: str) -> int:
-        """All rows of a tenant's devices in all sample tables. Reads them whole."""
+    async def sample_rows(self, tenant: str) -> int | None:
+        """All rows of a tenant's devices in all sample tables; None when that takes too long.
+
+        Reads the tables whole, within `snapshot`, which goes on whatever comes of it.
+        """
+        try:
+            with _as_transient():
+                # A savepoint: a query that was given up would end the snapshot.
+                async with self._raw.transaction():
+                    return await self._count_sample_rows(tenant)
+        except TransientError as error:
+            if _took_too_long(error):
+                return None
+            raise
+
+    async def _count_sample_rows(self, tenant: str) -> int:
         tables = (*SAMPLE_TABLE.values(), *_MORE_SAMPLE_TABLES)
         total = 0
         for table in tables:
@@ -212,6 +226,26 @@ class ReadModel:
             )
             total += cast("int", count)
         return total
+
+    async def oldest_slot_ms(self, tenant: str, kind: Kind) -> int | None:
+        """The oldest slot (Unix ms) of a kind that is in the tables; None when there is none."""
+        # By device: its oldest row is the first of the key's index.
+        slot = await self._value(
+            "SELECT min(oldest.slot) FROM tenants JOIN devices ON tenants.id = tenant_id "  # noqa: S608 - fixed names
+            f"CROSS JOIN LATERAL (SELECT slot FROM {SAMPLE_TABLE[kind]} "
+            "WHERE device_id = devices.id ORDER BY slot LIMIT 1) AS oldest WHERE tenants.name = $1",
+            tenant,
+        )
+        return None if slot is None else (cast("datetime", slot) - _EPOCH) // _MILLISECOND
+
+    async def retention_days(self, tenant: str) -> dict[str, int]:
+        """What the tenant's fleet asks for, by kind of row; empty where it asks for nothing."""
+        rows = await self._rows(
+            "SELECT word, days::int FROM tenants, "
+            "jsonb_each_text(retention_days) AS asked (word, days) WHERE name = $1",
+            tenant,
+        )
+        return {cast("str", row[0]): cast("int", row[1]) for row in rows}
 
     async def answered_polls(self, tenant: str, since: datetime) -> dict[str, int]:
         """By device, the stored polls that were answered since then."""
@@ -258,13 +292,15 @@ class ReadModel:
 
 
 @contextlib.asynccontextmanager
-async def read_model(url: str) -> AsyncGenerator[ReadModel]:
+async def read_model(
+    url: str, *, query_seconds: float = _QUERY_SECONDS
+) -> AsyncGenerator[ReadModel]:
     """A connection for a block. Raises TransientError when it cannot be made."""
     with _as_transient():
         raw = await asyncpg.connect(
             url,
             timeout=_CONNECT_SECONDS,
-            command_timeout=_QUERY_SECONDS,
+            command_timeout=query_seconds,
             server_settings={"application_name": "routerfleet", "timezone": "UTC"},
         )
     try:
@@ -296,6 +332,11 @@ async def is_shutting_down(url: str) -> bool:
         return isinstance(refused, asyncpg.CannotConnectNowError) and "shutting down" in str(
             refused
         )
+
+
+def _took_too_long(error: TransientError) -> bool:
+    # By the server's own limit, or by ours.
+    return isinstance(error.__cause__, (asyncpg.QueryCanceledError, TimeoutError))
 
 
 @contextlib.contextmanager

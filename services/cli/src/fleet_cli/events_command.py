@@ -7,10 +7,11 @@ import sys
 from typing import Annotated
 
 import typer
+from nats.errors import Error as NatsError
 
 from fleet_cli.broker_access import broker_settings
 from fleet_cli.event_lines import EventFilter
-from fleet_cli.expected import EXIT_FAILED, exit_code_of
+from fleet_cli.expected import exit_code_of
 from fleet_cli.parameters import DEFAULT_DATA_DIR, RunningDataDir, seconds_of
 from fleet_cli.tail import TailOptions, tail
 from fleet_common.errors import FleetError
@@ -52,19 +53,21 @@ def tail_events(  # noqa: PLR0913 - one parameter for each option
     ] = None,
     data_dir: RunningDataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Print decoded events as they come. A message that is no valid event is shown as such."""
+    """Print decoded events as they come. A message that is no valid event is shown as such.
+
+    Exits with 1 when the broker is away or refuses, 2 for a tenant without a stream.
+    """
     wanted = EventFilter(frozenset(tenant or ()), frozenset(kind or ()), frozenset(device or ()))
     options = TailOptions(wanted, since, limit, as_json)
     try:
         settings = broker_settings(nats, data_dir)
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(tail(settings, options, _show))
-    except (FleetError, ExceptionGroup) as error:
+    except (FleetError, NatsError, ExceptionGroup) as error:
         if isinstance(error, ExceptionGroup) and error.subgroup(BrokenPipeError):
             _leave_pipe()
             return
-        exit_code_of(error)
-        raise typer.Exit(EXIT_FAILED) from error
+        raise typer.Exit(exit_code_of(error)) from error
 
 
 def _show(line: str) -> None:

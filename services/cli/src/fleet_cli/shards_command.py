@@ -11,7 +11,7 @@ from nats.js.errors import KeyDeletedError, KeyNotFoundError
 from pydantic import ValidationError
 
 from fleet_cli.broker_access import broker_settings, connect_once
-from fleet_cli.expected import EXIT_FAILED, exit_code_of
+from fleet_cli.expected import exit_code_of
 from fleet_cli.folder import DataFolder
 from fleet_cli.parameters import DEFAULT_DATA_DIR, RunningDataDir
 from fleet_cli.shards import MAX_SHARDS, WantedShards, describe, read_wanted, write_wanted
@@ -45,10 +45,7 @@ def shards_command(
         folder = DataFolder(data_dir.absolute())
         for line in describe(asyncio.run(_run(count, tenant or [], folder))):
             typer.echo(line)
-    except NatsError as error:
-        typer.echo(f"the broker: {type(error).__name__}: {error}", err=True)
-        raise typer.Exit(EXIT_FAILED) from error
-    except FleetError as error:
+    except (FleetError, NatsError) as error:
         raise typer.Exit(exit_code_of(error)) from error
 
 

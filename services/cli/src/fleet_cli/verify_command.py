@@ -17,7 +17,7 @@ from fleet_cli.audit_reader import Audits, Simulator, reachable, read_audits
 from fleet_cli.broker_access import broker_settings, connect_once
 from fleet_cli.database import read_model
 from fleet_cli.environment import SIMULATOR
-from fleet_cli.expected import expected_errors
+from fleet_cli.expected import expected_errors, say
 from fleet_cli.folder import DataFolder, load_kept
 from fleet_cli.parameters import DEFAULT_DATA_DIR, AsJson, RunningDataDir
 from fleet_cli.ports import LOOPBACK
@@ -57,7 +57,8 @@ def verify(
     """Account for every message of every stream, from its first to its last.
 
     Compares the streams, the writer's positions and recorded losses, the keys in the tables, and
-    the routers' own count of answered polls where they are simulated. Starts and changes nothing;
+    the routers' own count of answered polls where they are simulated. What a stream still holds
+    of days of which rows are no longer kept is shown as aged out. Starts and changes nothing;
     services may run meanwhile. Exits with 1 when a message is unaccounted for, and says where;
     with 2 when something could not be read.
     """
@@ -67,10 +68,10 @@ def verify(
         places = _places(data_dir, nats, database)
         audits = asyncio.run(_read(places))
     except (FleetError, NatsError, ExceptionGroup) as error:
-        expected = [error] if isinstance(error, NatsError) else expected_errors(error)
+        expected = expected_errors(error)
         if expected is None:
             raise
-        typer.echo("\n".join(map(str, expected)), err=True)
+        typer.echo("\n".join(map(say, expected)), err=True)
         raise typer.Exit(_UNREADABLE) from error
     notes = (*places.notes, *audits.notes)
     if as_json:
@@ -147,6 +148,7 @@ def _stream_json(one: StreamAudit) -> Mapping[str, object]:
         "discarded_ranges": one.discarded_ranges,
         "unread": one.unread,
         "removed_ranges": one.removed,
+        "aged_out_ranges": one.aged_out,
         "rows_counted": one.rows.counted,
         "rows_found": one.rows.found,
         "unaccounted": one.unaccounted,
@@ -204,6 +206,10 @@ def _stream_lines(name: str, one: StreamAudit) -> list[str]:
         lines.append(
             f"  taken out of the stream after they were stored: sequences "
             f"{show_ranges(one.removed)}"
+        )
+    if one.aged_out:
+        lines.append(
+            f"  aged out: sequences {show_ranges(one.aged_out)}, older than their rows are kept"
         )
     lines += [f"  UNACCOUNTED {finding}" for finding in one.findings]
     return lines

@@ -22,9 +22,10 @@ from fleet_cli.doctor.host import (
     check_servers,
 )
 from fleet_cli.doctor.postgres import check_database
-from fleet_cli.doctor.result import Grade, Result
+from fleet_cli.doctor.result import Grade, Result, fail
 from fleet_cli.doctor.router import RouterTarget, check_router
 from fleet_cli.folder import DataFolder
+from fleet_common.errors import FleetError
 
 _STYLE: Final = {Grade.OK: "green", Grade.WARN: "yellow", Grade.FAIL: "bold red"}
 
@@ -55,7 +56,7 @@ async def examine(options: DoctorOptions) -> list[Result]:
     ]
     running = DataFolder(options.data_dir.absolute()).running()
     if options.nats_url is not None or running is not None:
-        results += await check_nats(broker_settings(options.nats_url, options.data_dir))
+        results += await _check_broker(options)
     database = options.database_url or (running.database_url if running is not None else None)
     if database is not None:
         results += await check_database(database)
@@ -65,6 +66,14 @@ async def examine(options: DoctorOptions) -> list[Result]:
     if options.router is not None:
         results += await check_router(options.router)
     return results
+
+
+async def _check_broker(options: DoctorOptions) -> list[Result]:
+    try:
+        settings = broker_settings(options.nats_url, options.data_dir)
+    except FleetError as error:  # the other checks can still be made
+        return [fail("nats", str(error), "correct the FLEET_NATS__* variables")]
+    return await check_nats(settings)
 
 
 def show(results: Sequence[Result], console: Console) -> None:

@@ -1,7 +1,6 @@
 """Checks of one router, step by step: address, port, TLS, login, a read, its clock."""
 
 import asyncio
-import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -32,6 +31,8 @@ _RESOURCE: Final = print_command(
 )
 _CLOCK: Final = print_command("/system/clock", ("date", "time", "gmt-offset"))
 SKEW_WARN_SECONDS: Final = 60.0
+_MAX_PORT: Final = 65_535
+_PORT_DIGITS: Final = 5
 _MONTHS: Final = (
     "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
 )  # fmt: skip
@@ -64,9 +65,14 @@ def parse_target(text: str, mode: TlsMode) -> tuple[str, int]:
         host, _, port = text.partition(":")
     else:
         host, port = text, ""
-    if not host or (port and not port.isdigit()):
+    if not host or (port and not (port.isascii() and port.isdigit())):
         raise ValueError(f"{text!r} is not HOST or HOST:PORT")
-    return host, int(port) if port else default
+    if not port:
+        return host, default
+    number = int(port) if len(port) <= _PORT_DIGITS else 0
+    if not 1 <= number <= _MAX_PORT:
+        raise ValueError(f"{port[:32]} is not a port (1 to {_MAX_PORT})")
+    return host, number
 
 
 async def check_router(target: RouterTarget) -> list[Result]:
@@ -101,8 +107,10 @@ async def _check_tcp(target: RouterTarget) -> Result:
         return explain(TimedOutError("no answer to the connection"), target)
     except ConnectionRefusedError:
         return explain(RefusedError(f"{target.place} refuses connections"), target)
-    except (socket.gaierror, OSError) as error:
+    except OSError as error:  # a name that cannot be looked up is one, too
         return explain(UnreachableError(error.strerror or str(error)), target)
+    except UnicodeError as error:  # a label that is empty or too long: never asked for
+        return explain(UnreachableError(f"{target.host!r} is no host name: {error}"), target)
     writer.close()
     return ok("router tcp", f"{target.place} accepts connections")
 
