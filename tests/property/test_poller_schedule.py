@@ -8,7 +8,7 @@ NOW = 1_800_000_000_000
 
 
 @given(
-    interval=st.integers(200, 120_000),
+    interval=st.integers(200, 120_000) | st.integers(120_000, 7_200_000),
     names=st.lists(
         st.from_regex(r"[a-z]{1,8}", fullmatch=True), min_size=1, max_size=8, unique=True
     ),
@@ -43,7 +43,7 @@ def _first(device: DeviceId, interval: int) -> int:
 
 
 @given(
-    interval=st.integers(200, 120_000),
+    interval=st.integers(200, 120_000) | st.integers(120_000, 7_200_000),
     done_ago=st.integers(0, 600_000),
     steps=st.lists(st.integers(0, 90_000), min_size=1, max_size=30),
 )

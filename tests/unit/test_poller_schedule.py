@@ -1,5 +1,7 @@
+import pytest
+
 from fleet_contracts.subjects import DeviceId
-from fleet_poller.schedule import Schedule, latest_slot, phase_ms
+from fleet_poller.schedule import Schedule, latest_slot, latest_start_ms, phase_ms
 
 MINUTE = 60_000
 NOW = 1_800_000_000_000
@@ -66,6 +68,42 @@ def test_a_slot_that_is_nearly_the_next_is_not_started() -> None:
 
     assert schedule.pop_due(first + 45_000) == []
     assert schedule.missed == 1
+
+
+@pytest.mark.parametrize(
+    ("interval_ms", "latest_ms"),
+    [
+        (1_000, 10_000),
+        (20_000, 10_000),
+        (30_000, 15_000),
+        (MINUTE, 30_000),
+        (30 * MINUTE, 30_000),
+        (24 * 60 * MINUTE, 30_000),
+    ],
+)
+def test_a_slot_may_be_late_by_half_the_interval_within_bounds(
+    interval_ms: int, latest_ms: int
+) -> None:
+    assert latest_start_ms(interval_ms) == latest_ms
+
+
+@pytest.mark.parametrize(("late_ms", "polled"), [(29_000, True), (31_000, False)])
+def test_of_a_long_interval_a_slot_is_polled_half_a_minute_late_and_no_later(
+    late_ms: int, *, polled: bool
+) -> None:
+    interval, device = 30 * MINUTE, DeviceId("ap-001")
+    slot = latest_slot(NOW, interval, phase_ms(device, interval)) + interval
+    schedule, taken_over = Schedule(), Schedule()
+    schedule.add(device, interval, slot - 1)
+    passed = taken_over.take_over(device, interval, slot + late_ms, slot - interval)
+
+    expected = [slot] if polled else []
+    assert [due.slot_ms for due in schedule.pop_due(slot + late_ms)] == expected
+    assert schedule.missed == 1 - len(expected)
+    assert [due.slot_ms for due in taken_over.pop_due(slot + late_ms)] == expected
+    assert (passed is None) is polled
+    assert taken_over.missed == 0, "it is named by take_over"
+    assert schedule.next_ms() == taken_over.next_ms() == slot + interval
 
 
 def test_a_removed_device_is_due_no_more_and_may_come_back() -> None:

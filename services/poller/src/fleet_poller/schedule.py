@@ -8,9 +8,12 @@ a slot is what identifies an event. All times are Unix milliseconds.
 import heapq
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from fleet_contracts.subjects import DeviceId
+
+_JUST_PAST_MS: Final = 10_000
+_LONG_PAST_MS: Final = 30_000
 
 
 class DueSlot(NamedTuple):
@@ -28,6 +31,16 @@ def phase_ms(device: DeviceId, interval_ms: int) -> int:
 def latest_slot(now_ms: int, interval_ms: int, phase: int) -> int:
     """The last slot at or before `now_ms`."""
     return (now_ms - phase) // interval_ms * interval_ms + phase
+
+
+def latest_start_ms(interval_ms: int) -> int:
+    """How long after its time a slot may still be polled.
+
+    Half the interval (later it is nearly the next one), but always 10 s, so that a short
+    pause costs none, and never more than 30 s: a reading of now under an old slot would
+    be a lie.
+    """
+    return max(_JUST_PAST_MS, min(interval_ms // 2, _LONG_PAST_MS))
 
 
 class PassedOver(NamedTuple):
@@ -51,13 +64,11 @@ class _Entry:
 class Schedule:
     """The next slot of every device, in a heap.
 
-    A slot is given out at most once while the clock moves forward, never late by more
-    than `tolerance_ms` (a later one would be close to the next), and what is passed over
-    is counted in `missed`.
+    A slot is given out at most once while the clock moves forward, never later than
+    `latest_start_ms`, and what is passed over is counted in `missed`.
     """
 
-    def __init__(self, tolerance_ms: int = 10_000) -> None:
-        self._tolerance_ms = tolerance_ms
+    def __init__(self) -> None:
         self._entries: dict[DeviceId, _Entry] = {}
         self._heap: list[tuple[int, DeviceId]] = []
         self._last_now_ms = 0
@@ -69,16 +80,16 @@ class Schedule:
     def add(self, device: DeviceId, interval_ms: int, now_ms: int) -> None:
         """Schedule a device, or change its interval.
 
-        A new device's first slot is the one just past, when it is within the tolerance:
-        a slot that falls into the handover from another shard is not skipped (done
-        twice, it is the same event).
+        A new device's first slot is the one just past, when that was at most 10 s and half
+        an interval ago: a slot that falls into the handover from another shard is not
+        skipped (done twice, it is the same event).
         """
         known = self._entries.get(device)
         if known is not None and known.interval_ms == interval_ms:
             return
         phase = phase_ms(device, interval_ms)
         first = latest_slot(now_ms, interval_ms, phase)
-        if known is not None or now_ms - first > min(self._tolerance_ms, interval_ms // 2):
+        if known is not None or now_ms - first > min(_JUST_PAST_MS, interval_ms // 2):
             first += interval_ms
         entry = _Entry(interval_ms, phase, first)
         self._entries[device] = entry
@@ -90,7 +101,7 @@ class Schedule:
         """Schedule a device that another shard polled last in the slot `done_ms`.
 
         Goes on with the slot after it. Of slots that are past only the newest is still
-        polled, by the rule of `pop_due`; returns the others, which nobody polled.
+        polled, until `latest_start_ms`; returns the others, which nobody polled.
         """
         phase = phase_ms(device, interval_ms)
         latest = latest_slot(now_ms, interval_ms, phase)
@@ -98,7 +109,7 @@ class Schedule:
         wanted = min(latest_slot(done_ms, interval_ms, phase), latest + interval_ms) + interval_ms
         first = wanted
         if wanted <= latest:
-            pollable = now_ms - latest <= max(self._tolerance_ms, interval_ms // 2)
+            pollable = now_ms - latest <= latest_start_ms(interval_ms)
             first = latest if pollable else latest + interval_ms
         self._entries[device] = _Entry(interval_ms, phase, first)
         heapq.heappush(self._heap, (first, device))
@@ -123,7 +134,7 @@ class Schedule:
                 continue
             latest = latest_slot(now_ms, entry.interval_ms, entry.phase)
             self.missed += (latest - slot_ms) // entry.interval_ms
-            if now_ms - latest <= max(self._tolerance_ms, entry.interval_ms // 2):
+            if now_ms - latest <= latest_start_ms(entry.interval_ms):
                 due.append(DueSlot(device, latest))
             else:
                 self.missed += 1
