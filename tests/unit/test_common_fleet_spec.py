@@ -56,6 +56,13 @@ def test_a_written_fleet_reads_back_the_same() -> None:
         ({"credentials": {}}, "spec.credentials.secretRef: is missing and must be given"),
         ({"devices": [{"name": "A_b", "address": "h"}]}, "'A_b' is not a DNS-1123 label"),
         ({"devices": [{"name": "a", "address": "http://h"}]}, "spec.devices[0].address: a host"),
+        (
+            {"devices": [{"name": "a", "address": "r..lan"}]},
+            "spec.devices[0].address: each part of",
+        ),
+        ({"devices": [{"name": "a", "address": "r\0lan"}]}, "spec.devices[0].address: a host name"),
+        ({"devices": [{"name": "a", "address": "a\u3002\u3002b"}]}, "give it as xn--"),
+        ({"tls": {"mode": "verify", "serverName": ".lan"}}, "spec.tls.serverName: each part of"),
         ({"devices": [{"name": "a", "address": "h", "port": 70000}]}, "spec.devices[0].port"),
         (
             {"devices": [{"name": "a", "address": "h"}, {"name": "a", "address": "i"}]},
@@ -71,6 +78,23 @@ def test_a_wrong_field_is_named_with_its_value_and_what_is_allowed(
 
     assert "fleet.yaml, document 1: not a valid RouterFleet" in str(caught.value)
     assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "192.0.2.1",
+        "2001:db8::1",
+        "fe80::1%ether1",
+        "router.lan.",
+        "b\u00fcro.example",
+        f"{'x' * 63}.lan",
+    ],
+)
+def test_an_address_is_any_host_name_or_ip_address(address: str) -> None:
+    fleet = parse_fleet(document(devices=[{"name": "a", "address": address}]), "f")
+
+    assert fleet.spec.devices[0].address == address
 
 
 def test_every_wrong_field_is_reported_at_once() -> None:

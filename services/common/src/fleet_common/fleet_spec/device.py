@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Final, Self
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
 from fleet_common.fleet_spec.fields import Label, Rule, SpecModel, rules
 from fleet_contracts.subjects import STREAM_DEVICE
@@ -16,9 +16,42 @@ _FINGERPRINT_GOES_WITH: Final = "fingerprintSha256 goes with mode pinned"
 _CA_GOES_WITH: Final = "caSecretRef goes with mode verify"
 _SERVER_NAME_GOES_WITH: Final = "serverName goes with mode verify"
 _HOST: Final = "a host name or IP address, without scheme, user, port or spaces"
+_LABELS: Final = "each part of a host name, between its dots, has 1 to 63 characters"
+_NOT_IN_ASCII: Final = "this host name has no known form in ASCII; give it as xn--..."
+_LONGEST_LABEL: Final = 63
 _RESERVED: Final = (
     f"no device may be called {STREAM_DEVICE}: events about the stream have that name"
 )
+
+
+def _check_host(value: str) -> str:
+    """Return what can be looked up: nothing else ever reaches the resolver or TLS."""
+    if not value.isprintable() or any(one.isspace() or one in "/@" for one in value):
+        raise ValueError(_HOST)
+    labels = value.removesuffix(".").split(".")
+    if not all(1 <= len(label) <= _LONGEST_LABEL for label in labels):
+        raise ValueError(_LABELS)
+    try:
+        value.encode("idna")
+    except UnicodeError as error:
+        raise ValueError(_NOT_IN_ASCII) from error
+    return value
+
+
+# Two rules: the API server lets one over 10,000 devices cost only so much.
+Host = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=253,
+        json_schema_extra=rules(
+            Rule(r"!self.matches('[\\x00-\\x20/@]')", _HOST),
+            Rule(r"!self.matches('(^|[.])[.]|[^.]{64}')", _LABELS),
+        ),
+    ),
+    AfterValidator(_check_host),
+]
+"""A host name (as it is or in Unicode) or an IP address."""
 
 
 class TlsMode(StrEnum):
@@ -67,7 +100,7 @@ class TlsSpec(SpecModel):
     without a certificate, hidden from listeners only."""
     ca_secret_ref: SecretReference | None = None
     """Secret with the key `ca.crt`; for `verify`. Unset: the system's CAs."""
-    server_name: str | None = Field(default=None, min_length=1, max_length=253)
+    server_name: Host | None = None
     """The name the certificate must carry; unset: the device's address. For `verify`."""
     fingerprint_sha256: str | None = Field(
         default=None, max_length=95, pattern="^[0-9a-fA-F]{2}(:?[0-9a-fA-F]{2}){31}$"
@@ -94,11 +127,7 @@ class DeviceSpec(SpecModel):
         Label, Field(json_schema_extra=rules(Rule(f"self != '{STREAM_DEVICE}'", _RESERVED)))
     ]
     """DNS-1123 label, unique in the fleet."""
-    address: str = Field(
-        min_length=1,
-        max_length=253,
-        json_schema_extra=rules(Rule(r"!self.matches('[\\s/@]')", _HOST)),
-    )
+    address: Host
     """Host name or IP address."""
     port: int | None = Field(default=None, ge=1, le=65535)
     """API port; unset: 8728, with TLS 8729."""
@@ -116,11 +145,4 @@ class DeviceSpec(SpecModel):
     def _name_is_not_the_streams(cls, value: str) -> str:
         if value == STREAM_DEVICE:
             raise ValueError(_RESERVED)
-        return value
-
-    @field_validator("address")
-    @classmethod
-    def _address_is_a_host(cls, value: str) -> str:
-        if any(character.isspace() or character in "/@" for character in value):
-            raise ValueError(_HOST)
         return value
