@@ -50,6 +50,7 @@ NAMES = sorted(
 WORDS = (
     b"", b"true", b"no", b"*1", b"*A", b"*FFFFFFFFF", b"auto", b"ether", b"link-ok", b"-1",
     b"02:00:00:00:00:01", b"sep/31/2024 25:61:61", b"9999-12-31 23:59:59", b"caf\xe9",
+    b"0000-01-01 00:00:00", b"9" * 5000 + b"s",
 )  # fmt: skip
 UNITS = (b"Mbps", b"Gbps", b"w", b"d", b"s", b"ms", b"dBm", b"%", b"mhz", b".5", b":59:59")
 TRAPS = (

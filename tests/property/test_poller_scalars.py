@@ -23,8 +23,22 @@ PARSERS: tuple[Callable[[bytes], object], ...] = (
     scalars.record_id,
 )
 
-router_like = st.binary(max_size=40) | st.from_regex(
-    rb"[0-9a-zA-Z:/.,@*()+ -]{0,40}", fullmatch=True
+UNITS = (b"", b"w", b"d", b"h", b"s", b"ms", b"us", b":00:00", b"Mbps", b"dBm", b".5")
+TIME = rb"[0-2][0-9]:[0-6][0-9]:[0-6][0-9]"
+
+
+def long_number(parts: tuple[int, bytes]) -> bytes:
+    digits, unit = parts
+    return b"9" * digits + unit
+
+
+router_like = (
+    st.binary(max_size=40)
+    | st.from_regex(rb"[0-9a-zA-Z:/.,@*()+ -]{0,40}", fullmatch=True)
+    # A date of any year, in the form of each generation; a number of any length.
+    | st.from_regex(rb"[0-9]{4}-[01][0-9]-[0-3][0-9] " + TIME, fullmatch=True)
+    | st.from_regex(rb"jan/[0-3][0-9]/[0-9]{4} " + TIME, fullmatch=True)
+    | st.tuples(st.integers(1, 6_000), st.sampled_from(UNITS)).map(long_number)
 )
 
 

@@ -6,7 +6,7 @@ import pytest
 from fleet_common.fleet_spec import CadenceSpec, SecretReference, TlsMode, TlsSpec
 from fleet_common.inventory import DeviceRecord
 from fleet_poller.credentials import SecretStore
-from fleet_poller.routeros.errors import CredentialsMissingError, TlsError
+from fleet_poller.routeros.errors import CredentialsMissingError, UnusableCaError
 
 FINGERPRINT = "ab" * 32
 
@@ -75,7 +75,7 @@ def test_a_missing_ca_is_a_missing_secret_and_a_wrong_one_a_tls_error(mounted: P
 
     (mounted / "ca").mkdir()
     (mounted / "ca" / "ca.crt").write_text("not a certificate")
-    with pytest.raises(TlsError, match="unusable CA file"):
+    with pytest.raises(UnusableCaError, match="unusable CA file"):
         store.access(record(tls))
 
 

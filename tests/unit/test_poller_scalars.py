@@ -32,7 +32,12 @@ def test_durations_keep_their_parts_below_a_second() -> None:
     assert scalars.duration_microseconds(b"00:00:01.5") == 1_500_000
 
 
-@pytest.mark.parametrize("printed", [None, b"", b"never", b"1x", b"-5s", b"5", b"10:5", b"s"])
+@pytest.mark.parametrize(
+    "printed",
+    [None, b"", b"never", b"1x", b"-5s", b"5", b"10:5", b"s", b"9" * 5000 + b"s",
+     b"9" * 5000 + b"w1d", b"9" * 5000 + b":00:00"],
+    ids=lambda printed: str(printed)[:12],
+)  # fmt: skip
 def test_what_is_no_duration_is_absent(printed: bytes | None) -> None:
     assert scalars.duration_seconds(printed) is None
 
@@ -43,7 +48,17 @@ def test_dates_of_both_generations() -> None:
 
 
 @pytest.mark.parametrize(
-    "printed", [None, b"", b"2026-13-01 00:00:00", b"foo/30/2024 21:35:18", b"21:35:18"]
+    "printed",
+    [
+        None,
+        b"",
+        b"2026-13-01 00:00:00",
+        b"foo/30/2024 21:35:18",
+        b"21:35:18",
+        b"0000-01-01 00:00:00",
+        b"jan/01/0000 00:00:00",
+        b"1969-12-31 23:59:59",
+    ],
 )
 def test_what_is_no_date_is_absent(printed: bytes | None) -> None:
     assert scalars.router_time(printed) is None

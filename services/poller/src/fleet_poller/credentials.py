@@ -27,8 +27,8 @@ class SecretStore:
     def access(self, record: DeviceRecord) -> Access:
         """Everything for one device.
 
-        Raises CredentialsMissingError that names the missing file, TlsError when the CA
-        file is not one.
+        Raises CredentialsMissingError that names the missing file, UnusableCaError when the
+        CA file is not one.
         """
         folder = self._directory / record.credentials_secret
         credentials = Credentials(self._text(folder / "username"), self._text(folder / "password"))

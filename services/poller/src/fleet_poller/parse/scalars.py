@@ -16,12 +16,17 @@ _UINT64_END: Final = 1 << 64
 _TRUE: Final = frozenset({b"true", b"yes"})
 _FALSE: Final = frozenset({b"false", b"no"})
 
+# Digits are bounded everywhere: int() refuses thousands of them.
 _UNIT_DURATION = re.compile(
-    rb"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+)s)?(?:(\d+)ms)?(?:(\d+)us)?"
+    rb"(?:(\d{1,20})w)?(?:(\d{1,20})d)?(?:(\d{1,20})h)?(?:(\d{1,20})m(?!s))?"
+    rb"(?:(\d{1,20})s)?(?:(\d{1,20})ms)?(?:(\d{1,20})us)?"
 )
-_CLOCK_DURATION = re.compile(rb"(?:(\d+)w)?(?:(\d+)d)?(\d+):(\d\d):(\d\d)(?:\.(\d{1,6}))?")
+_CLOCK_DURATION = re.compile(
+    rb"(?:(\d{1,20})w)?(?:(\d{1,20})d)?(\d{1,20}):(\d\d):(\d\d)(?:\.(\d{1,6}))?"
+)
 _DATE_V7 = re.compile(rb"(\d{4})-(\d\d)-(\d\d)[ T](\d\d):(\d\d):(\d\d)")
 _DATE_V6 = re.compile(rb"([a-z]{3})/(\d\d)/(\d{4}) (\d\d):(\d\d):(\d\d)", re.IGNORECASE)
+_EPOCH_YEAR: Final = 1970
 _MONTHS: Final = (b"jan feb mar apr may jun jul aug sep oct nov dec").split()
 _RATE = re.compile(rb"(\d{1,12})(?:\.(\d{1,9}))?([kMG]?)bps(?![A-Za-z])")
 _SCALE: Final = {b"": 1, b"k": 1_000, b"M": 1_000_000, b"G": 1_000_000_000}
@@ -117,8 +122,9 @@ def router_time(value: bytes | None) -> int | None:
         day, year, hour, minute, second = map(int, match.groups()[1:])
     if not (1 <= month <= 12 and 1 <= day <= 31 and hour < 24 and minute < 60 and second < 61):  # noqa: PLR2004 - the calendar
         return None
-    seconds = timegm((year, month, day, hour, minute, second))
-    return seconds if seconds >= 0 else None
+    if year < _EPOCH_YEAR:
+        return None
+    return timegm((year, month, day, hour, minute, second))
 
 
 @lru_cache(_SOME)

@@ -5,8 +5,9 @@
     │   ├── UnreachableError         host or network unreachable, name not resolved
     │   ├── RefusedError             the host refuses the port
     │   ├── TlsError                 handshake or certificate: an operator must act
+    │   │   └── UnusableCaError      the mounted CA file is none: nothing was sent
     │   ├── LoginRejectedError       user or password wrong: an operator must act
-    │   └── CredentialsMissingError  secret not mounted: an operator must act
+    │   └── CredentialsMissingError  secret not mounted: nothing was sent
     ├── TimedOutError                deadline passed: connection closed, never reused
     ├── DisconnectedError            the connection ended: reconnect in the next poll
     ├── ProtocolViolatedError        no RouterOS API, or over a bound: connection closed
@@ -14,7 +15,8 @@
     └── CommandRefusedError          `!trap` on a command that every router has
 
 Every one of them leaves the connection closed, except CommandRefusedError, after which the
-stream is in step and the session goes on. Bugs are not in this tree and are not caught.
+stream is in step and the session goes on. Bugs are not in this tree; one that a router's
+answers or record set off takes down that device alone (see fleet_poller.device).
 """
 
 from enum import StrEnum
@@ -61,6 +63,10 @@ class TlsError(ConnectError):
     """The TLS handshake failed or the certificate is not the expected one."""
 
     error_class = ErrorClass.TLS
+
+
+class UnusableCaError(TlsError):
+    """The CA file of the mounted secret holds no certificate."""
 
 
 class LoginRejectedError(ConnectError):

@@ -292,7 +292,8 @@ def read_trap(attributes: Attributes) -> Trap:
     """The content of a `!trap`; a missing message or a malformed category is no error."""
     message = attributes.get(b"message", attributes.get(BARE, b"")).decode(errors="replace")
     category = attributes.get(b"category", b"")
-    return Trap(message[:200], int(category) if category.isdigit() else None)
+    one_digit = len(category) == 1 and category.isdigit()  # all that RouterOS has: 0 to 7
+    return Trap(message[:200], int(category) if one_digit else None)
 
 
 def fatal_reason(attributes: Attributes) -> str:

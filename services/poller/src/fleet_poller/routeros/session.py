@@ -141,6 +141,8 @@ async def _connect(endpoint: Endpoint, protocol: RouterProtocol, timeout_seconds
         raise RefusedError(f"{where} refuses connections") from error
     except OSError as error:  # socket.gaierror included: the name does not resolve
         raise UnreachableError(f"{where}: {error.strerror or error}") from error
+    except (ValueError, OverflowError) as error:  # a label too long or empty, a NUL; a port
+        raise UnreachableError(f"{where!r} is no address: {error}") from error
 
 
 async def _start_tls(
@@ -151,11 +153,16 @@ async def _start_tls(
             await protocol.start_tls(context, server_name)
     except TimeoutError as error:
         raise TimedOutError("no TLS handshake in time") from error
+    except ssl.SSLCertVerificationError as error:  # its reason says only that it failed
+        why = error.verify_message or error.reason or str(error)
+        raise TlsError(f"the router's certificate was refused: {why}") from error
     except ssl.SSLError as error:
         raise TlsError(error.reason or str(error)) from error
     except OSError as error:  # a peer that speaks no TLS, or accepts none of ours, hangs up
         why = error.strerror or str(error) or type(error).__name__
         raise TlsError(f"the router ended the handshake: {why}") from error
+    except (ValueError, TypeError) as error:  # TypeError: a NUL in it
+        raise TlsError(f"{server_name!r} is no name of a server: {error}") from error
 
 
 class _LoginDialogue:

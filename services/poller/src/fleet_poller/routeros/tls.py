@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fleet_common.fleet_spec import TlsMode
-from fleet_poller.routeros.errors import TlsError
+from fleet_poller.routeros.errors import TlsError, UnusableCaError
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +23,14 @@ class Tls:
     pin_sha256: str | None = None
 
     def context(self) -> ssl.SSLContext | None:
-        """A context for this mode, None for PLAIN. Raises TlsError on unusable material."""
+        """A context for this mode, None for PLAIN. Raises UnusableCaError."""
         if self.mode is TlsMode.PLAIN:
             return None
         if self.mode is TlsMode.VERIFY:
             try:
                 return ssl.create_default_context(cafile=self.ca_file)
             except (OSError, ssl.SSLError) as error:
-                raise TlsError(f"unusable CA file {self.ca_file}: {error}") from error
+                raise UnusableCaError(f"unusable CA file {self.ca_file}: {error}") from error
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
