@@ -69,3 +69,26 @@ def test_success_closes_it_and_forgets() -> None:
     assert one.failures == 0
     one.failed(0)
     assert not one.open
+
+
+def test_what_never_reached_the_router_does_not_open_it_nor_lengthen_its_waits() -> None:
+    one = breaker()
+    for _ in range(20):
+        one.not_tried()
+    one.failed(0)
+
+    assert one.failures == 21
+    assert not one.open
+    one.failed(MINUTE)
+    one.failed(2 * MINUTE)
+    assert one.retry_at_ms is not None
+    assert one.retry_at_ms - 2 * MINUTE <= MINUTE, "the first wait, not the longest"
+
+
+def test_a_clock_set_back_far_does_not_hold_a_device_back() -> None:
+    one, slot = breaker(), 10_000 * MINUTE
+    for _ in range(8):
+        one.failed(slot)
+    assert not one.allows(slot)
+
+    assert one.allows(slot - 24 * 60 * MINUTE)

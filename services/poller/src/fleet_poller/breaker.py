@@ -22,14 +22,15 @@ class BreakerPolicy:
 
 
 class Breaker:
-    """One device's breaker. `failures` counts failed polls in a row."""
+    """One device's breaker. `failures` counts failed polls in a row, for whatever reason."""
 
-    __slots__ = ("_policy", "_random", "failures", "retry_at_ms")
+    __slots__ = ("_policy", "_random", "_tried", "failures", "retry_at_ms")
 
     def __init__(self, policy: BreakerPolicy, jitter: random.Random) -> None:
         self._policy = policy
         self._random = jitter
         self.failures = 0
+        self._tried = 0
         self.retry_at_ms: int | None = None
 
     @property
@@ -38,16 +39,28 @@ class Breaker:
         return self.retry_at_ms is not None
 
     def allows(self, slot_ms: int) -> bool:
-        """Whether to poll at this slot; while open this is the half-open probe."""
-        return self.retry_at_ms is None or slot_ms >= self.retry_at_ms
+        """Whether to poll at this slot; while open this is the half-open probe.
+
+        A wait longer than there is was reckoned by a clock that has been set back since.
+        """
+        if self.retry_at_ms is None:
+            return True
+        return not 0 < self.retry_at_ms - slot_ms <= self._policy.longest_wait_ms
 
     def succeeded(self) -> None:
         """Close."""
-        self.failures = 0
+        self.failures = self._tried = 0
         self.retry_at_ms = None
 
+    def not_tried(self) -> None:
+        """Count a failure before anything was sent: it says nothing about the router.
+
+        Looking again at each slot costs nobody anything.
+        """
+        self.failures += 1
+
     def failed(self, slot_ms: int, *, lasting: bool = False) -> None:
-        """Count; open, or stay open twice as long, up to the longest wait.
+        """Count a failure at the router; open, or stay open twice as long, up to the longest wait.
 
         What is `lasting` opens at once: trying again soon could not help, and may harm.
 
@@ -55,8 +68,9 @@ class Breaker:
         together do not come back together.
         """
         self.failures += 1
+        self._tried += 1
         policy = self._policy
-        doublings = self.failures - (1 if lasting else policy.failures_to_open)
+        doublings = self._tried - (1 if lasting else policy.failures_to_open)
         if doublings < 0:
             return
         wait = min(policy.first_wait_ms << min(doublings, _MAX_DOUBLINGS), policy.longest_wait_ms)
