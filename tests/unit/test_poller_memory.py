@@ -2,7 +2,7 @@ import pytest
 
 from fleet_common.fleet_spec import CadenceSpec
 from fleet_contracts.subjects import Kind
-from fleet_poller.memory import REPROBE_MS, DeviceMemory
+from fleet_poller.memory import LEFT_ALONE_MS, PASSING_MS, REPROBE_MS, DeviceMemory
 from fleet_poller.routeros.commands import Command, Trap
 
 EACH_POLL = {Kind.HEALTH, Kind.INTERFACES, Kind.WIRELESS}
@@ -59,6 +59,47 @@ def test_a_refused_menu_is_left_alone_for_a_while_or_until_a_reboot() -> None:
     assert memory.may_ask(other, 1001)
     memory.forget_refusals()
     assert memory.may_ask(command, 1001)
+
+
+def test_a_menu_that_goes_on_refusing_counts_as_absent_for_a_while() -> None:
+    memory, command = DeviceMemory(), Command("/a/print")
+
+    assert memory.may_pass(command, 1000)
+    assert memory.may_pass(command, 1000 + PASSING_MS - 1)
+    assert memory.may_ask(command, 1000 + PASSING_MS)
+    assert not memory.may_pass(command, 1000 + PASSING_MS)
+    left_alone = 1000 + PASSING_MS + LEFT_ALONE_MS
+    assert not memory.may_ask(command, left_alone - 1)
+    assert memory.may_ask(command, left_alone)
+    assert not memory.may_pass(command, left_alone), "it has not answered since"
+    memory.answered(command)
+    assert memory.may_pass(command, left_alone + 1)
+
+
+HOUR_MS = 3_600_000
+
+
+def test_a_clock_set_back_far_does_not_silence_the_slow_kinds() -> None:
+    now = 100 * HOUR_MS
+    memory = DeviceMemory(last_read_ms=dict.fromkeys(Kind, now))
+
+    assert memory.due(CadenceSpec(), now + 60_000) == EACH_POLL
+    assert memory.due(CadenceSpec(), now - 24 * HOUR_MS) == EACH_POLL | {
+        Kind.FIRMWARE,
+        Kind.INVENTORY,
+    }
+
+
+def test_a_clock_set_back_far_does_not_leave_a_refused_menu_alone_for_ever() -> None:
+    now, command, other = 100 * HOUR_MS, Command("/a/print"), Command("/b/print")
+    memory = DeviceMemory()
+    memory.remember_refusal(command, now)
+    memory.may_pass(other, now)
+
+    assert not memory.may_ask(command, now)
+    assert memory.may_ask(command, now - 1)
+    assert memory.may_pass(other, now - 24 * HOUR_MS)
+    assert not memory.may_pass(other, now - 24 * HOUR_MS + PASSING_MS)
 
 
 @pytest.mark.parametrize(

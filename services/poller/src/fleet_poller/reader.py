@@ -6,14 +6,14 @@ At most three rounds, each one write and one interleaved answer:
  3. what needs names from an inventory: link rates, radios and their clients.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, assert_never
 
 from fleet_common.fleet_spec import CadenceSpec
 from fleet_contracts.subjects import Kind
 from fleet_poller import menus
 from fleet_poller.events import inventory_message
-from fleet_poller.memory import DeviceMemory, InterfaceSet, WirelessSetup, raw_identities
+from fleet_poller.memory import DeviceMemory, InterfaceSet, raw_identities
 from fleet_poller.parse.counters import CounterTable, read_counters
 from fleet_poller.parse.interfaces import (
     identify,
@@ -25,6 +25,7 @@ from fleet_poller.parse.interfaces import (
 from fleet_poller.parse.inventory import parse_firmware, parse_inventory
 from fleet_poller.parse.system import parse_cores, parse_health, parse_resource
 from fleet_poller.parse.wireless import parse_wireless
+from fleet_poller.radios import find_radios
 from fleet_poller.readings import (
     Counters,
     FirmwareReading,
@@ -44,6 +45,12 @@ from fleet_poller.routeros.wire import Attributes
 
 _REQUIRED: Final = frozenset({"/system/resource/print", "/interface/print"})
 _NOTHING: Final[Attributes] = {}
+# A kind is not given from a part of these: what one of them would have said is not absent.
+_NEEDED: Final[Mapping[Kind, tuple[str, ...]]] = {
+    Kind.HEALTH: (menus.HEALTH.path, menus.CORES.path),
+    Kind.FIRMWARE: (menus.PACKAGE_UPDATE.path, menus.ROUTERBOARD.path),
+    Kind.INVENTORY: (menus.IDENTITY.path, menus.ROUTERBOARD.path, menus.LICENSE.path),
+}
 
 
 async def read_device(
@@ -55,8 +62,9 @@ async def read_device(
 ) -> PollReadings:
     """Read what is due at this slot, before `deadline` (event-loop time).
 
-    Updates `memory` only when the whole poll succeeds, except for refused menus. Raises
-    a RouterError.
+    A kind of which a part was refused for a reason that may pass is left out, and due
+    again at the next slot. Updates `memory` only when the whole poll succeeds, except for
+    refused menus. Raises a RouterError.
     """
     poll = _Poll(memory, memory.due(cadence, slot_ms), slot_ms)
     while commands := poll.next_round():
@@ -77,7 +85,11 @@ class _Poll:
         self._resource: Resource | None = None
         self._rebooted = False
         self._forbidden: list[str] = []
+        self._refused: dict[str, str] = {}
+        self._left_alone: list[str] = []
         self._wireless = memory.wireless
+        self._look_again = memory.look_for_radios
+        self._looking = Kind.INVENTORY in due or (self._look_again and Kind.WIRELESS in due)
 
     # --- rounds ----------------------------------------------------------------------
 
@@ -91,7 +103,7 @@ class _Poll:
                 wanted = list(self._after_change())
                 if not wanted:
                     return self.next_round()
-            case 3 if Kind.INVENTORY in self._due:
+            case 3 if self._looking:
                 wanted = list(self._by_name())
             case _:
                 return []
@@ -105,17 +117,28 @@ class _Poll:
                     self._take_interfaces(answer)
                 case Reply():
                     self._rows[command.path] = answer.rows
+                    self._refused.pop(command.path, None)
+                    self._memory.answered(command)
                 case Trap() if command.path in _REQUIRED:
                     raise CommandRefusedError(f"{command.path}: {answer.message}")
                 case Trap():
-                    if answer.lasting:
-                        self._memory.remember_refusal(command, self._slot_ms)
-                    if answer.forbidden:
-                        self._forbidden.append(command.path)
+                    self._take_refusal(command, answer)
                 case _:
                     assert_never(answer)
         if self._round == 1:
             self._look_for_change()
+
+    def _take_refusal(self, command: Command, trap: Trap) -> None:
+        memory, said = self._memory, f"{command.path}: {trap.message}"
+        told = command.path in memory.absent_until_ms
+        if trap.lasting:
+            memory.remember_refusal(command, self._slot_ms)
+            if trap.forbidden:
+                self._forbidden.append(command.path)
+        elif memory.may_pass(command, self._slot_ms):
+            self._refused[command.path] = said
+        elif not told:
+            self._left_alone.append(said)
 
     def _take_interfaces(self, answer: Reply) -> None:
         """As columns where that is possible: the rows are alike and those of the inventory."""
@@ -137,12 +160,14 @@ class _Poll:
             yield menus.HEALTH
             if self._memory.cpu_count > 1:
                 yield menus.CORES
-        if Kind.WIRELESS in due and setup is not None and not whole:
+        if Kind.WIRELESS in due and setup is not None and not self._looking:
             yield setup.menus.radios
             yield setup.menus.clients
             if setup.monitor is not None:
                 yield setup.monitor
         yield from self._slow()
+        if self._looking:
+            yield from self._radio_menus()
 
     def _slow(self) -> Iterable[Command]:
         if Kind.FIRMWARE in self._due:
@@ -153,9 +178,11 @@ class _Poll:
                 yield menus.ROUTERBOARD
             yield menus.IDENTITY
             yield menus.LICENSE
-            yield menus.REMOTE_CAPS
-            for candidate in menus.WIRELESS:
-                yield candidate.radios
+
+    def _radio_menus(self) -> Iterable[Command]:
+        yield menus.REMOTE_CAPS
+        for candidate in menus.WIRELESS:
+            yield candidate.radios
 
     def _look_for_change(self) -> None:
         rows = self._rows["/system/resource/print"]
@@ -180,6 +207,8 @@ class _Poll:
         yield menus.RESOURCE_WHOLE
         yield menus.INTERFACES_WHOLE
         yield from self._slow()
+        self._looking = True
+        yield from self._radio_menus()
 
     def _other_interfaces(self) -> bool:
         known = self._memory.interfaces
@@ -189,10 +218,12 @@ class _Poll:
         return rows is not None and (known is None or raw_identities(rows) != known.raw)
 
     def _by_name(self) -> Iterable[Command]:
-        ethernet = menus.ethernet_monitor(self._rows["/interface/print"])
-        if ethernet is not None:
-            yield ethernet
-        self._wireless = setup = self._find_wireless()
+        if Kind.INVENTORY in self._due:
+            ethernet = menus.ethernet_monitor(self._rows[menus.INTERFACES.path])
+            if ethernet is not None:
+                yield ethernet
+        setup, settled = find_radios(self._rows, self._refused, self._memory)
+        self._wireless, self._look_again = setup, not settled
         resource = self._resource
         many_cores = resource is not None and (resource.cpu_count or 1) > 1
         if Kind.HEALTH in self._due and many_cores and menus.CORES.path not in self._rows:
@@ -202,17 +233,6 @@ class _Poll:
             if setup.monitor is not None:
                 yield setup.monitor
 
-    def _find_wireless(self) -> WirelessSetup | None:
-        """The first package that has radios; one without any is not read between inventories."""
-        for candidate in menus.WIRELESS:
-            radios = self._rows.get(candidate.radios.path)
-            if radios:
-                monitor = candidate.monitor and menus.monitor_once(candidate.monitor, radios)
-                return WirelessSetup(
-                    candidate, monitor or None, bool(self._rows.get(menus.REMOTE_CAPS.path))
-                )
-        return None
-
     # --- the readings ----------------------------------------------------------------
 
     def finish(self) -> PollReadings:
@@ -220,9 +240,9 @@ class _Poll:
         resource = self._resource
         if resource is None:
             raise ProtocolViolatedError("no resource was read")
-        memory, due = self._memory, self._due
+        memory, omitted = self._memory, self._omitted()
+        due = self._due - omitted
         inventory = self._inventory() if Kind.INVENTORY in due else None
-        memory.wireless = self._wireless
         readings = PollReadings(
             uptime_seconds=resource.uptime_seconds,
             rebooted=self._rebooted,
@@ -232,13 +252,43 @@ class _Poll:
             firmware=self._firmware() if Kind.FIRMWARE in due else None,
             inventory=inventory,
             forbidden=tuple(self._forbidden),
+            refused=tuple(self._refused.values()),
+            omitted=omitted,
+            left_alone=tuple(self._left_alone),
         )
+        memory.wireless, memory.look_for_radios = self._wireless, self._look_again
         memory.uptime_seconds = resource.uptime_seconds
         memory.last_slot_ms = self._slot_ms
         memory.cpu_count = resource.cpu_count or memory.cpu_count
         for kind in due:
             memory.last_read_ms[kind] = self._slot_ms
+        again = {Kind.INVENTORY} if menus.ETHERNET_MONITOR_PATH in self._refused else set[Kind]()
+        for kind in omitted | again:
+            memory.last_read_ms.pop(kind, None)
         return readings
+
+    def _omitted(self) -> frozenset[Kind]:
+        """The kinds that are due and cannot be given whole, as something was refused."""
+        refused, omitted = self._refused, set[Kind]()
+        if not refused:
+            return frozenset()
+        for kind, needed in _NEEDED.items():
+            if any(path in refused for path in needed):
+                omitted.add(kind)
+        # Without link rates the first inventory is better than none: counters need one.
+        if menus.ETHERNET_MONITOR_PATH in refused and self._memory.interfaces is not None:
+            omitted.add(Kind.INVENTORY)
+        if Kind.INVENTORY in omitted and self._other_interfaces():
+            omitted.add(Kind.INTERFACES)  # they refer to an inventory
+        setup = self._wireless
+        if setup is None:
+            found = not self._look_again
+        else:
+            needed = (setup.menus.radios, setup.menus.clients, setup.monitor)
+            found = not any(one is not None and one.path in refused for one in needed)
+        if not found:
+            omitted.add(Kind.WIRELESS)
+        return frozenset(omitted & self._due)
 
     def _one(self, command: Command) -> Attributes:
         rows = self._rows.get(command.path)
@@ -299,7 +349,7 @@ class _Poll:
         return reading
 
     def _wireless_reading(self) -> WirelessReading | None:
-        """None where there are no radios, or where they refused to be read this time."""
+        """None where there are no radios, or none that may be read."""
         setup = self._wireless
         if setup is None:
             return None

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from fleet_contracts.subjects import Kind
+
 
 class Package(StrEnum):
     """The software that drives a router's radios; decides on menus and formats."""
@@ -191,3 +193,9 @@ class PollReadings:
     inventory: InventoryReading | None = None
     forbidden: tuple[str, ...] = ()
     """Commands that this poll learned the router's user may not give."""
+    refused: tuple[str, ...] = ()
+    """Commands that the router refused this time only, with its words."""
+    omitted: frozenset[Kind] = frozenset()
+    """Kinds that were due and have no reading because of these; read with the next poll."""
+    left_alone: tuple[str, ...] = ()
+    """Commands refused for so long, with its words, that the readings go without them now."""
