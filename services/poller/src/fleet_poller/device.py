@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 from dataclasses import dataclass
+from ssl import SSLContext
 from typing import Protocol
 
 from opentelemetry.trace import Span, SpanKind
@@ -25,7 +26,10 @@ from fleet_poller.routeros.errors import (
     CredentialsMissingError,
     DisconnectedError,
     LoginRejectedError,
+    ProtocolViolatedError,
     RouterError,
+    TlsError,
+    UnusableCaError,
 )
 from fleet_poller.routeros.session import (
     Access,
@@ -88,11 +92,13 @@ class Device:
         "_rejected",
         "_session",
         "_subjects",
+        "_untrusting",
         "breaker",
         "catching_up",
         "held",
         "memory",
         "polling",
+        "polling_ms",
         "queued_ms",
         "record",
         "up",
@@ -105,6 +111,8 @@ class Device:
         self.held = HeldEvents(context.held_kinds)
         self.breaker = Breaker(context.breaker, context.jitter)
         self.polling: asyncio.Task[None] | None = None
+        self.polling_ms: int | None = None
+        """The slot of the poll under way."""
         self.catching_up = False
         """Whether the poll under way is for a slot that had passed before it could begin."""
         self.queued_ms: int | None = None
@@ -113,6 +121,8 @@ class Device:
         """Whether the newest poll read it; None before the first."""
         self._rejected: Credentials | None = None
         """What the router would not let in the last time."""
+        self._untrusting: SSLContext | None = None
+        """What would not trust the router the last time."""
         self._session: RouterSession | None = None
         self._subjects: dict[Kind, str] = {}
 
@@ -127,11 +137,15 @@ class Device:
         return self._rejected is not None
 
     def may_poll(self, slot_ms: int) -> bool:
-        """Whether to poll at this slot: the breaker says so, or its Secret has changed."""
-        return self.breaker.allows(slot_ms) or self._has_other_credentials()
+        """Whether to poll at this slot: the breaker says so, or its Secrets have changed."""
+        return self.breaker.allows(slot_ms) or self._has_other_access()
 
     async def poll(self, slot_ms: int) -> None:
-        """Read the device for this slot and publish what came of it. Raises only bugs."""
+        """Read the device for this slot and publish what came of it.
+
+        Whatever the router says, and whatever its record holds, that is an event and no
+        error; what is raised is a bug of this process itself.
+        """
         tracing = self._context.tracing
         if not tracing.enabled:
             await self._poll(slot_ms, None)
@@ -154,39 +168,48 @@ class Device:
 
     # --- inside ----------------------------------------------------------------------
 
-    def _has_other_credentials(self) -> bool:
-        if self._rejected is None:
+    def _has_other_access(self) -> bool:
+        """Whether what was refused the last time, login or certificate, has been replaced."""
+        rejected, untrusting = self._rejected, self._untrusting
+        if rejected is None and untrusting is None:
             return False
         try:
-            return self._context.secrets.access(self.record).credentials != self._rejected
+            access = self._context.secrets.access(self.record)
         except RouterError:
             return False
+        if rejected is not None:  # another CA makes no wrong password right
+            return access.credentials != rejected
+        return access.context is not untrusting
 
     async def _poll(self, slot_ms: int, span: Span | None) -> None:
         context = self._context
         headers = context.tracing.headers(span)
         try:
             readings, seconds = await self._read(slot_ms)
+            occasion = Occasion(slot_ms, self._after(slot_ms), round(seconds * 1e6))
+            events = poll_events(occasion, readings)
         except RouterError as error:
-            self._failed(error, slot_ms, headers)
-            if span is not None:
-                span.set_attribute("fleet.error_class", error.error_class.value)
+            self._failed(error, slot_ms, headers, span)
+            return
+        except Exception as error:  # noqa: BLE001 - logged and counted, and the device is down
+            _log.exception(
+                "a poll ended in an error that was not foreseen, which is a bug: please report it "
+                "with this traceback; the other devices are polled on",
+                extra=self._named(),
+            )
+            self._failed(self._unforeseen(error), slot_ms, headers, span)
             return
         if self.breaker.failures:
             _log.info("device is back", extra=self._named(failures=self.breaker.failures))
-        if readings.forbidden:
-            _log.warning(
-                "the router's user may not read all that is wanted; grant it the policy `read`",
-                extra=self._named(commands=readings.forbidden),
-            )
+        self._tell_refusals(readings)
         self.breaker.succeeded()
         self.up, self._rejected = True, None
         context.metrics.ok.inc()
         context.metrics.poll_duration.observe(seconds)
-        occasion = Occasion(slot_ms, self._after(slot_ms), round(seconds * 1e6))
-        events = poll_events(occasion, readings)
         seen_ms = slot_ms + occasion.observed_after_slot_ms
-        self.held.read(events, self.memory.read_at(slot_ms), seen_ms)
+        # What an inventory says stays true when the next one cannot be read.
+        due = {*self.memory.read_at(slot_ms), *readings.omitted} - {Kind.INVENTORY}
+        self.held.read(events, due, seen_ms)
         self._publish(events, slot_ms, headers)
 
     async def _read(self, slot_ms: int) -> tuple[PollReadings, float]:
@@ -213,7 +236,7 @@ class Device:
 
     async def _open(self) -> RouterSession:
         context, record = self._context, self.record
-        self._session = self._rejected = None
+        self._session = self._rejected = self._untrusting = None
         access: Access | None = None
         try:
             access = context.secrets.access(record)
@@ -227,17 +250,58 @@ class Device:
             context.metrics.logins.labels(error.error_class.value).inc()
             if access is not None and isinstance(error, LoginRejectedError):
                 self._rejected = access.credentials
+            elif access is not None and isinstance(error, TlsError):
+                self._untrusting = access.context
             raise
         context.metrics.logins.labels("ok").inc()
         return self._session
 
-    def _failed(self, error: RouterError, slot_ms: int, headers: dict[str, str] | None) -> None:
+    def _tell_refusals(self, readings: PollReadings) -> None:
+        if readings.forbidden:
+            _log.warning(
+                "the router's user may not read all that is wanted; grant it the policy `read`",
+                extra=self._named(commands=readings.forbidden),
+            )
+        if readings.left_alone:
+            _log.warning(
+                "the router refuses these commands again and again; its readings go without them, "
+                "and they are asked every ten minutes",
+                extra=self._named(commands=readings.left_alone),
+            )
+        if readings.refused:
+            _log.info(
+                "the router refused a part of this poll; these kinds are read with the next",
+                extra=self._named(
+                    commands=readings.refused, kinds=sorted(kind.value for kind in readings.omitted)
+                ),
+            )
+
+    def _unforeseen(self, error: Exception) -> RouterError:
+        """What a poll failed of that nobody thought of: this device's trouble, nobody else's.
+
+        The next shard would meet it too, and the one after that. What is remembered of the
+        device may be half of this poll, so it is read anew.
+        """
+        self._context.metrics.unforeseen.inc()
+        self.drop_session()
+        self.memory = DeviceMemory()
+        return ProtocolViolatedError(f"not foreseen: {type(error).__name__}: {error}")
+
+    def _failed(
+        self,
+        error: RouterError,
+        slot_ms: int,
+        headers: dict[str, str] | None,
+        span: Span | None,
+    ) -> None:
         breaker, error_class = self.breaker, error.error_class
+        if span is not None:
+            span.set_attribute("fleet.error_class", error_class.value)
         self._context.metrics.polls.labels(error_class.value).inc()
         self.up = False
         was_open = breaker.open
-        if isinstance(error, CredentialsMissingError):
-            breaker.failures += 1  # nothing was sent: looking again at each slot costs nothing
+        if isinstance(error, CredentialsMissingError | UnusableCaError):
+            breaker.not_tried()
         else:
             # A wrong password stays wrong; asking again could lock the account out.
             breaker.failed(slot_ms, lasting=self.rejected)

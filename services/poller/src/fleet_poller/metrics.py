@@ -14,6 +14,11 @@ class PollerMetrics(MetricSet):
             ["outcome"],
         )
         self.ok = self.polls.labels("ok")
+        self.unforeseen = self.counter(
+            "fleet_poller_unforeseen_failures_total",
+            "Polls that ended in an error that nobody foresaw: a bug that something in a device's "
+            "record or answers sets off; in the log with a traceback, `protocol` among the polls.",
+        )
         self.poll_duration = self.histogram(
             "fleet_poller_poll_duration_seconds",
             "From the first byte sent to the last reply read, of successful polls.",
@@ -21,7 +26,8 @@ class PollerMetrics(MetricSet):
         self.slots_missed = self.counter(
             "fleet_poller_slots_missed_total",
             "Slots without a poll: late (this process), busy (the device's last poll went on), "
-            "unowned (before this shard took the device over).",
+            "unowned (before this shard took the device over), replaced (the device's record "
+            "changed during its poll, and it was too late for another).",
             ["reason"],
         )
         self.taken_over = self.counter(

@@ -11,7 +11,7 @@ from fleet_common.liveness import RejectedLogins
 from fleet_contracts.subjects import DeviceId
 from fleet_poller.device import Device, PollContext
 from fleet_poller.load import DeviceCounts, Load, LoadMeter
-from fleet_poller.schedule import PassedOver, Schedule
+from fleet_poller.schedule import PassedOver, Schedule, latest_start_ms
 from fleet_poller.wake import Wake
 
 _log = logging.getLogger(__name__)
@@ -112,19 +112,31 @@ class Shard:
         if known is not None and _same_router(known.record, record):
             known.record = record
         else:
-            if known is not None:
-                self._replace(known)
             self._devices[device_id] = Device(record, self._context)
-        self._schedule.add(device_id, round(record.cadence.interval * 1000), now_ms)
+        interval_ms = round(record.cadence.interval * 1000)
+        self._schedule.add(device_id, interval_ms, now_ms)
+        if known is not None and known is not self._devices[device_id]:
+            self._replace(known, interval_ms, now_ms)
 
-    def _replace(self, device: Device) -> None:
-        """End the session with a router that is another one now; no poll is finished for it."""
-        if device.polling is not None:
+    def _replace(self, device: Device, interval_ms: int, now_ms: int) -> None:
+        """End the session with a router that is another one now; no poll is finished for it.
+
+        The slot of a poll that is cut off by that is polled at the new one, or counted.
+        """
+        slots = [slot for slot in (device.polling_ms, device.queued_ms) if slot is not None]
+        if device.polling is None or device.polling.done():
+            deadline = asyncio.get_running_loop().time() + _LOG_OUT_SECONDS
+            self._close_later(device.close(deadline))
+            slots = slots[1:]
+        else:
             device.polling.cancel()
             device.drop_session()
+        if not slots:
             return
-        deadline = asyncio.get_running_loop().time() + _LOG_OUT_SECONDS
-        self._close_later(device.close(deadline))
+        same_slots = round(device.record.cadence.interval * 1000) == interval_ms
+        if same_slots and now_ms - slots[-1] <= latest_start_ms(interval_ms):
+            self._start_queued(device.record.device_id, slots.pop())
+        self._context.metrics.slots_missed.labels("replaced").inc(len(slots))
 
     async def _finish(self, device: Device) -> None:
         """Let a poll in flight end (its slot is ours, nobody else's), then log out."""
@@ -172,11 +184,11 @@ class Shard:
         late_ms = self._context.clock.now_ms() - slot_ms
         device.catching_up = late_ms > device.record.cadence.interval * 1000 / 2
         task = asyncio.create_task(self._poll(device, slot_ms))
-        device.polling = task
+        device.polling, device.polling_ms = task, slot_ms
         self._polls[task] = asyncio.get_running_loop().time()
 
         def done(task: asyncio.Task[None]) -> None:
-            device.polling = None
+            device.polling = device.polling_ms = None
             del self._polls[task]
             self._last_finished = asyncio.get_running_loop().time()
             queued_ms, device.queued_ms = device.queued_ms, None
@@ -189,7 +201,7 @@ class Shard:
         task.add_done_callback(done)
 
     def _start_queued(self, device_id: DeviceId, slot_ms: int) -> None:
-        """The slot that came while an earlier one was caught up with is not lost by that."""
+        """A slot that came while an earlier one was caught up with, or whose poll was cut off."""
         if not self._stopping and self._failure is None:
             self._start(device_id, slot_ms)
 
