@@ -224,11 +224,13 @@ async def test_a_broker_without_a_stream_is_waited_for_however_long(
             one.publish(number)
         await wait_in_steps(one, "no_stream")
         assert one.metric("fleet_poller_publishing_stalled_seconds") > _LONG_SECONDS
+        assert "no event stored for" in (one.publisher.why_stalled() or "")
         await declare(one.js)
 
         assert await one.publisher.drain(20) == 0
         assert await one.stored() == list(range(1, 101))
         assert one.metric("fleet_poller_publishing_stalled_seconds") == 0
+        assert one.publisher.why_stalled() is None
 
 
 async def test_a_broker_that_answers_but_acknowledges_nothing_is_waited_for_however_long(

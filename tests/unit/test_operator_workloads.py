@@ -196,6 +196,11 @@ def test_a_change_of_environment_or_image_rolls_the_pods(pods: PollerPods) -> No
     assert template(pods) != template()
 
 
+def test_a_shard_is_restarted_only_for_what_a_restart_may_cure() -> None:
+    container = template()["spec"]["containers"][0]
+    assert container["livenessProbe"]["httpGet"]["path"] == "/livez"
+
+
 def test_scaling_and_other_devices_roll_no_pod() -> None:
     three = [{"name": f"x{n}", "address": "h"} for n in range(3)]
     assert template(spec=fleet(devices=three)) == template()

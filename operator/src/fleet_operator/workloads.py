@@ -345,9 +345,10 @@ def _container(tenant: str, pods: PollerPods, nats_secret: str | None) -> Docume
             ),
         ],
         "ports": [{"name": "admin", "containerPort": ADMIN_PORT, "protocol": "TCP"}],
-        # Ready: an assignment is known. Unhealthy: polling or publishing has stalled.
+        # Ready: an assignment is known. To be restarted: polling has stalled, or the client of
+        # NATS; not when NATS stores nothing, which would lose the events that wait for it.
         "readinessProbe": _probe("/readyz", period=2, failures=3),
-        "livenessProbe": _probe("/healthz", period=10, failures=3),
+        "livenessProbe": _probe("/livez", period=10, failures=3),
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,

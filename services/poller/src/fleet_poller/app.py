@@ -52,7 +52,8 @@ async def run(runtime: Runtime, settings: PollerSettings, metrics: PollerMetrics
     slots = LastSlots(client, tenant, section.failures_to_open, SystemClock())
     takeover = Takeover(slots, shard, heartbeat, metrics)
     runtime.health.register("polling", shard.why_unwell)
-    runtime.health.register("publishing", publisher.why_unwell)
+    runtime.health.register("broker", publisher.why_unwell)
+    runtime.health.register("publishing", publisher.why_stalled, elsewhere=True)
     publishing = runtime.spawn(publisher.run(), "publisher")
     polling = runtime.spawn(shard.run(), "shard")
     assigning = runtime.spawn(

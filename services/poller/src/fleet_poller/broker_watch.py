@@ -15,8 +15,9 @@ from fleet_common.broker import probe
 from fleet_common.errors import TransientError
 
 STUCK_SECONDS: Final = 120.0
-"""Connected, something to send, and no answer to anything for so long: unwell. The client
-gives a connection up by itself long before; this is for one that does not."""
+"""Something to send, and nothing stored for so long: stalled. Connected, and no answer to
+anything for so long: unwell; the client gives a connection up by itself long before, this is
+for one that does not."""
 ASK_SECONDS: Final = 30.0
 """No answer to an event for so long: the server is asked for a sign of life, this often."""
 
@@ -66,6 +67,11 @@ class BrokerWatch:
     def stalled_seconds(self) -> float:
         """For how long events have waited since one was stored last; 0 while none waits."""
         return 0.0 if self._idle else self._clock() - self._stored_at
+
+    def why_stalled(self) -> str | None:
+        """None, or for how long nothing was stored; whether a new process could is not said."""
+        age = self.stalled_seconds()
+        return None if age <= STUCK_SECONDS else f"no event stored for {age:.0f} s while some wait"
 
     def why_unwell(self) -> str | None:
         """None, or for how long the broker has answered nothing although it is connected."""

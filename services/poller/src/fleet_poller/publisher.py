@@ -144,6 +144,10 @@ class Publisher:
         """
         return self._watch.why_unwell()
 
+    def why_stalled(self) -> str | None:
+        """None, or for how long the broker has stored nothing, for whatever reason."""
+        return self._watch.why_stalled()
+
     # --- the sending task ------------------------------------------------------------
 
     async def _step(self) -> None:
