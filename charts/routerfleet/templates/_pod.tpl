@@ -79,14 +79,14 @@ annotations: {{- toYaml . | nindent 2 }}
   containerPort: 9100
 {{- end -}}
 
-{{/* /healthz is red when work stands still; a broker or database that is away is no reason. */}}
+{{/* /livez is red for what a new process may cure; /healthz also when a database is away or full. */}}
 {{- define "routerfleet.probes" -}}
 startupProbe:
-  httpGet: {path: /healthz, port: admin}
+  httpGet: {path: /livez, port: admin}
   periodSeconds: 2
   failureThreshold: 60
 livenessProbe:
-  httpGet: {path: /healthz, port: admin}
+  httpGet: {path: /livez, port: admin}
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 6
