@@ -76,7 +76,7 @@ class NatsSection(Section):
 
 
 class AdminSection(Section):
-    """The HTTP port for /metrics, /healthz and /readyz."""
+    """The HTTP port for /metrics, /healthz, /livez and /readyz."""
 
     host: str = "127.0.0.1"
     """Address to listen on; `0.0.0.0` in a pod."""
