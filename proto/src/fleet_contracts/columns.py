@@ -11,8 +11,9 @@ from typing import Final
 from fleet_contracts.codec import COUNTER_COLUMNS
 from fleet_contracts.gen.fleet.v1.events_pb2 import Interfaces
 
-FIRST_COLUMN_FIELD: Final = 5
+FIRST_COLUMN_FIELD: Final = Interfaces.DESCRIPTOR.fields_by_name[COUNTER_COLUMNS[0]].number
 """Field number of the first of COUNTER_COLUMNS; the others follow."""
+_COLUMNS: Final = len(COUNTER_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +34,27 @@ def pack(readings: Sequence[InterfaceReading], inventory_revision: int) -> Inter
         disabled_bitmap=pack_bits([reading.disabled for reading in readings]),
         inventory_revision=inventory_revision,
     )
-    zero_columns = 0
-    for position, name in enumerate(COUNTER_COLUMNS):
-        column = [reading.totals[position] for reading in readings]
-        if not any(column):
-            if column and None not in column:
-                zero_columns |= 1 << (FIRST_COLUMN_FIELD + position)
-                continue
-            if all(value is None for value in column):
-                continue
-        getattr(message, name).extend([0 if value is None else value + 1 for value in column])
-    message.zero_columns = zero_columns
+    totals = [[reading.totals[place] for reading in readings] for place in range(_COLUMNS)]
+    pack_columns(message, [[0 if one is None else one + 1 for one in column] for column in totals])
     return message
+
+
+def pack_columns(message: Interfaces, columns: Sequence[Sequence[int]]) -> None:
+    """Fill in `columns`, lists parallel to COUNTER_COLUMNS; `message.ids` are there already.
+
+    Their values are as they travel: totals plus one, 0 where none is given.
+    """
+    count = len(message.ids)
+    not_given, zeros = [0] * count, [1] * count
+    zero_columns = 0
+    for position, column in enumerate(columns):
+        if column == not_given:
+            continue
+        if column == zeros:
+            zero_columns |= 1 << (FIRST_COLUMN_FIELD + position)
+            continue
+        getattr(message, COUNTER_COLUMNS[position]).extend(column)
+    message.zero_columns = zero_columns
 
 
 def unpack_totals(message: Interfaces) -> list[list[int | None]]:

@@ -8,13 +8,12 @@ another by writing it out and reading it back.
 """
 
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import fleet_contracts.gen.fleet.v1.events_pb2 as pb
-from fleet_contracts.codec import COUNTER_COLUMNS, encode
-from fleet_contracts.columns import pack_bits
+from fleet_contracts.codec import encode
+from fleet_contracts.columns import pack_bits, pack_columns
 from fleet_contracts.subjects import Kind
 from fleet_poller.readings import (
     FirmwareReading,
@@ -31,7 +30,6 @@ from fleet_poller.routeros.errors import ErrorClass
 
 MAX_ERROR_MESSAGE: Final = 200
 
-_FIRST_COLUMN_FIELD: Final = pb.Interfaces.DESCRIPTOR.fields_by_name[COUNTER_COLUMNS[0]].number
 # Of a Resource's fields, the event has these (the uptime is the status event's).
 _RESOURCE_FIELDS: Final = tuple(
     name if name in pb.Health.DESCRIPTOR.fields_by_name else None for name in Resource._fields
@@ -196,7 +194,6 @@ def _add_sensor(message: pb.Health, reading: SensorReading) -> None:
 
 def _fill_interfaces(message: pb.Interfaces, reading: InterfacesReading) -> None:
     counters = reading.counters
-    count = len(counters.ids)
     message.ids.extend(counters.ids)
     message.running_bitmap = pack_bits(counters.running)
     message.disabled_bitmap = pack_bits(counters.disabled)
@@ -207,26 +204,7 @@ def _fill_interfaces(message: pb.Interfaces, reading: InterfacesReading) -> None
             last_up_router_unix_seconds=times.last_up_router_unix_seconds,
             last_down_router_unix_seconds=times.last_down_router_unix_seconds,
         )
-    not_given, zeros = [0] * count, [1] * count
-    zero_columns = 0
-    for position, column in enumerate(counters.columns):
-        if column == not_given:
-            continue
-        if column == zeros:
-            zero_columns |= 1 << (_FIRST_COLUMN_FIELD + position)
-            continue
-        _column(message, position).extend(column)
-    message.zero_columns = zero_columns
-
-
-def _column(message: pb.Interfaces, position: int) -> "_Column":
-    return getattr(message, COUNTER_COLUMNS[position])
-
-
-class _Column(Sequence[int]):
-    """What protobuf's repeated scalar is to us."""
-
-    def extend(self, values: Sequence[int]) -> None: ...
+    pack_columns(message, counters.columns)
 
 
 def _fill_wireless(message: pb.Wireless, reading: WirelessReading) -> None:
