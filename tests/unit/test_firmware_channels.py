@@ -263,6 +263,34 @@ def test_a_changed_file_is_read_again_and_a_bad_one_keeps_the_last_good(tmp_path
     assert channels.reading(STABLE) is reading
 
 
+def test_a_file_is_as_old_as_the_last_look_that_found_it_good(tmp_path: Path) -> None:
+    path = tmp_path / "channels.yaml"
+    write(path, FILE, 1000)
+    metrics, now = FirmwareMetrics(), 1e9
+    channels = FileChannels(path, metrics, lambda: now)
+
+    def age() -> float | None:
+        return metrics.registry.get_sample_value(
+            "fleet_firmware_channel_age_seconds", {"channel": "7.stable"}
+        )
+
+    now += 30 * DAY
+    channels.reload()
+    assert age() == 0
+    write(path, "7: {", 2000)
+    for _ in range(3):
+        now += DAY
+        channels.reload()
+    assert age() == 3 * DAY
+    write(path, FILE, 3000)
+    channels.reload()
+    assert age() == 0
+    path.unlink()
+    now += DAY
+    channels.reload()
+    assert age() == DAY
+
+
 def test_a_channel_that_left_the_file_is_absent(tmp_path: Path) -> None:
     path = tmp_path / "channels.yaml"
     write(path, FILE, 1000)

@@ -116,6 +116,10 @@ class FileChannels:
         self._stamp: tuple[int, int, int] | None = None
         self._releases: dict[ChannelKey, ChannelRelease] = {}
         self._read_unix_seconds = 0
+        self._good = False
+        """Whether what is in use is what the file held at the last look."""
+        self._good_unix_seconds = 0.0
+        """The last look at which it was. A file is not old because nobody had to change it."""
         try:
             self._load()
         except (ConfigurationError, OSError, UnicodeDecodeError) as error:
@@ -141,6 +145,7 @@ class FileChannels:
         before = self._releases
         try:
             if self._stat() == self._stamp:
+                self._looked()
                 return []
             self._load()
         except (ConfigurationError, OSError, UnicodeDecodeError) as error:
@@ -160,7 +165,7 @@ class FileChannels:
     def _load(self) -> None:
         stamp = self._stat()
         # Remembered before the content is judged: a bad file is reported once, not every look.
-        self._stamp = stamp
+        self._stamp, self._good = stamp, False
         with self._path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
@@ -168,11 +173,17 @@ class FileChannels:
         now = int(self._wall_clock())
         self._releases = parse_channels(content.decode("utf-8"), now)
         self._read_unix_seconds = now
+        self._good = True
+        self._looked()
         self._metrics.fetches.labels("fresh").inc()
         for key in self._releases:
             self._metrics.channel_age.labels(str(key)).set_function(
-                lambda: self._wall_clock() - self._read_unix_seconds
+                lambda: self._wall_clock() - self._good_unix_seconds
             )
+
+    def _looked(self) -> None:
+        if self._good:
+            self._good_unix_seconds = self._wall_clock()
 
     def _stat(self) -> tuple[int, int, int]:
         # Follows links: Kubernetes swaps a link when a mounted ConfigMap changes.
