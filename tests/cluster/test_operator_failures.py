@@ -11,7 +11,7 @@ import pytest
 
 from e2e.commands import kubectl
 from support.kube_recorder import kube_recorder
-from support.operator_cluster import OperatorSite, operator_at
+from support.operator_cluster import Document, OperatorSite, operator_at
 from support.operator_fleets import applicable, routers_secret
 
 
@@ -148,6 +148,67 @@ async def test_a_fleet_is_deleted_while_the_broker_is_away_and_collected_later(
         what="records collected",
     )
     assert await site.stream_max_bytes("orphan") is not None
+
+
+def _listed_elsewhere(name: str, **spec: object) -> tuple[Document, Document]:
+    """A fleet with one shard whose devices are in a ConfigMap, and that."""
+    rows = {"devices.yaml": '[{"name": "r0", "address": "10.0.0.1"}]'}
+    listed = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": rows}
+    source = [{"configMapRef": {"name": name}}]
+    one = {"replicas": 1}
+    return listed, applicable(name, devices=[], devicesFrom=source, shards=one, **spec)
+
+
+def _pods(site: OperatorSite, name: str) -> tuple[int, int] | None:
+    """Asked for, and there; None while nobody said."""
+    found = site.find("statefulset", f"{name}-shard")
+    if found is None:
+        return None
+    return found["spec"]["replicas"], found["status"].get("replicas", 0)
+
+
+async def _polled_and_stopped(site: OperatorSite, name: str, **spec: object) -> None:
+    """A fleet is made, and then there is neither an operator nor the list of its devices."""
+    site.apply(routers_secret(), *_listed_elsewhere(name, **spec))
+    await site.until(lambda: _pods(site, name), lambda pods: pods == (1, 1), what="a pod")
+    await site.until_condition(name, "StreamSized", "True")
+    await site.until(
+        lambda: site.get("rf", name)["status"].get("devices"), bool, what="devices in the status"
+    )
+    assert await site.service.stop(deadline_seconds=9) == 0
+    site.delete("configmap", name, wait=True)
+
+
+async def test_a_fleet_deleted_with_its_devices_while_nobody_looked_goes_in_order(
+    namespace: str, tmp_path: Path
+) -> None:
+    with operator_at([namespace], tmp_path, {"FLEET_OPERATOR__CLEANUP_SECONDS": "120"}) as site:
+        await _polled_and_stopped(site, "unseen", deletionPolicy="Delete")
+        site.delete("rf", "unseen")
+        site.service.start()
+        await site.until(
+            lambda: site.find("rf", "unseen"),
+            lambda found: found is None,
+            what="its end",
+            seconds=30,
+        )
+        assert site.events("unseen", "CleanupAbandoned") == []
+        assert await site.stream_max_bytes("unseen") is None
+        assert await site.keys("fleet-inventory", "unseen") == []
+
+
+async def test_a_fleet_whose_devices_are_unknown_goes_on_and_can_be_suspended(
+    site: OperatorSite,
+) -> None:
+    await _polled_and_stopped(site, "unknown")
+    site.service.start()
+    await site.until_condition("unknown", "ShardsReady", "Unknown", reason="ConfigMapMissing")
+    await site.passes(2)
+    assert _pods(site, "unknown") == (1, 1)
+    site.patch("rf", "unknown", {"spec": {"suspend": True}})
+    await site.until(lambda: _pods(site, "unknown"), lambda pods: pods == (0, 0), what="no pod")
+    assert site.get("rf", "unknown")["status"]["shards"]["summary"] == "0/0"
+    assert await site.keys("fleet-inventory", "unknown") == ["r0"]
 
 
 async def test_a_second_fleet_of_the_same_name_gets_nothing_until_the_first_goes(

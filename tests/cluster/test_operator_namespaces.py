@@ -20,7 +20,10 @@ _RBAC = "rbac.authorization.k8s.io"
 
 @dataclass(frozen=True)
 class Account:
-    """A ServiceAccount with the chart's rights in `here` and `there`, and nowhere else."""
+    """A ServiceAccount with the chart's rights in `here` and `there`, and nowhere else.
+
+    Of other namespaces it may read the RouterFleets alone, if it may.
+    """
 
     here: str
     there: str
@@ -50,13 +53,15 @@ def _allow(namespace: str, of: str) -> None:
 
 
 @pytest.fixture
-def account(namespace: str, tmp_path: Path) -> Generator[Account]:
+def account(namespace: str, tmp_path: Path, request: pytest.FixtureRequest) -> Generator[Account]:
+    fleets_anywhere: bool = getattr(request, "param", True)
     there = f"{namespace[:50]}-{uuid.uuid4().hex[:8]}"
     kubectl("create", "namespace", there)
     kubectl("-n", namespace, "create", "serviceaccount", "operator")
     for one in (namespace, there):
         _allow(one, namespace)
-    _apply(_bound("ClusterRole", there, [FLEETS.document()], namespace))
+    if fleets_anywhere:
+        _apply(_bound("ClusterRole", there, [FLEETS.document()], namespace))
     given = yaml.safe_load(kubectl("config", "view", "--raw", "--minify", "--flatten"))
     token = kubectl("-n", namespace, "create", "token", "operator").strip()
     given["users"][0]["user"] = {"token": token}
@@ -66,7 +71,7 @@ def account(namespace: str, tmp_path: Path) -> Generator[Account]:
         yield Account(namespace, there, own)
     finally:
         for kind in ("clusterrolebinding", "clusterrole"):
-            kubectl("delete", kind, there)
+            kubectl("delete", kind, there, "--ignore-not-found")
         kubectl("-n", namespace, "delete", "serviceaccount", "operator")
         kubectl("delete", "namespace", there, "--wait=false", "--ignore-not-found")
 
@@ -98,12 +103,53 @@ async def test_a_namespace_that_is_deleted_goes_and_the_others_are_looked_after(
         await site.until_condition("comes", "Ready", "True", namespace=account.there)
 
 
+@pytest.mark.parametrize("account", [False], indirect=True, ids=["without a ClusterRole"])
+async def test_where_fleets_may_not_be_read_the_others_are_looked_after_and_nothing_is_collected(
+    account: Account, tmp_path: Path
+) -> None:
+    settings = {"KUBECONFIG": str(account.kubeconfig)}
+    with operator_at([account.here, account.there], tmp_path, settings) as site:
+        site.apply(routers_secret(), applicable("mine"))
+        site.apply(routers_secret(), applicable("hidden"), namespace=account.there)
+        await site.until_condition("hidden", "Ready", "True", namespace=account.there)
+        await site.until_condition("mine", "Ready", "True")
+        assert await site.service.stop() == 0
+        kubectl("-n", account.there, "delete", "rolebinding", "operator")
+        site.service.start()
+        await _follows(site, "mine", "meanwhile")
+        await site.passes(2)
+        assert await site.keys("fleet-inventory", "hidden") == ["r0", "r1"]
+        _allow(account.there, account.here)
+        await _follows(site, "hidden", "again", namespace=account.there)
+        # As the chart has it: first the RouterFleets, then their namespace.
+        kubectl("-n", account.there, "delete", "rf", "hidden", "--timeout=30s")
+        kubectl("delete", "namespace", account.there, "--wait=false")
+        await site.until(
+            lambda: _namespaces(account.there), lambda left: not left, what="its end", seconds=60
+        )
+        await site.until(lambda: _unread(site), lambda said: said == 2, what="a word of it")
+        await _follows(site, "mine", "without-it")
+        assert await site.service.stop() == 0
+        site.service.start()
+        await _follows(site, "mine", "after-a-restart")
+        # Once each time that it began.
+        assert _unread(site) == 3
+
+
+def _unread(site: OperatorSite) -> int:
+    """How often it said that RouterFleets cannot be read."""
+    return site.service.log_text().count("RouterFleets cannot be read")
+
+
 def _namespaces(name: str) -> str:
     return run(("kubectl", "get", "namespace", name, "-o", "name", "--ignore-not-found")).stdout
 
 
-async def _follows(site: OperatorSite, fleet: str, device: str) -> None:
-    site.patch("rf", fleet, {"spec": {"devices": [{"name": device, "address": "h"}]}})
+async def _follows(
+    site: OperatorSite, fleet: str, device: str, namespace: str | None = None
+) -> None:
+    devices = [{"name": device, "address": "h"}]
+    site.patch("rf", fleet, {"spec": {"devices": devices}}, namespace)
     await site.until(
         lambda: asyncio.run(site.keys("fleet-inventory", fleet)),
         lambda keys: keys == [device],

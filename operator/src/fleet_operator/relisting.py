@@ -169,7 +169,7 @@ class Relisting:
         return frozenset(self._kube.namespaces) - busy - {ALL_NAMESPACES}
 
     def _note_forbidden(self, forbidden: frozenset[str]) -> None:
-        for namespace in sorted(forbidden - self._forbidden):
+        for namespace in sorted(forbidden - self._forbidden - self._store.unread):
             _log.warning(
                 "a namespace without RouterFleets cannot be read; the others are looked after",
                 extra={"namespace": namespace, "hint": "is it there, with the operator's Role?"},
