@@ -108,6 +108,13 @@ async def test_a_broker_is_described_and_one_that_is_away_fails(nats_server: Nat
     assert "no NATS server answers" in away.seen
 
 
+@pytest.mark.parametrize("url", ["nats://127.0.0.1:99999", ""])
+async def test_an_address_that_is_none_fails(url: str) -> None:
+    (result,) = await check_nats(NatsSection(url=url))
+    assert (result.name, result.grade) == ("nats", Grade.FAIL)
+    assert "invalid" in result.seen
+
+
 async def test_a_broker_without_jetstream_is_told_to_turn_it_on(nats_server: NatsServer) -> None:
     config = nats_server.directory / "nats.conf"
     nats_server.stop()

@@ -5,12 +5,18 @@ from pathlib import Path
 from typing import Final
 
 from nats.aio.client import Client
+from nats.errors import Error as NatsError
 from pydantic import SecretStr
 
 from fleet_cli.folder import DataFolder
 from fleet_common.broker import connect
-from fleet_common.errors import TransientError
-from fleet_common.settings import NatsSection, ServiceSettings, load_settings
+from fleet_common.errors import ConfigurationError, TransientError
+from fleet_common.settings import (
+    NatsSection,
+    ServiceSettings,
+    load_settings,
+    without_credentials,
+)
 
 _CONNECT_SECONDS: Final = 5.0
 
@@ -32,13 +38,19 @@ def broker_settings(url: str | None, data_dir: Path) -> NatsSection:
 
 
 async def connect_once(settings: NatsSection, name: str) -> Client:
-    """Connect, but do not wait for a server that is not there. Raises TransientError."""
+    """Connect, but do not wait for a server that is not there.
+
+    Raises TransientError, and ConfigurationError for a URL that is none.
+    """
+    shown_url = without_credentials(settings.url)
     try:
         async with asyncio.timeout(_CONNECT_SECONDS):
             return await connect(settings, name)
     except TimeoutError:
         raise TransientError(
-            f"no NATS server answers at {settings.url} within {_CONNECT_SECONDS:g} s "
+            f"no NATS server answers at {shown_url} within {_CONNECT_SECONDS:g} s "
             "(or it refuses the login): check address, FLEET_NATS__TOKEN or FLEET_NATS__USER "
             "and FLEET_NATS__PASSWORD, and that the server runs"
         ) from None
+    except NatsError as error:  # of a server that is away, or refuses, it is not told
+        raise ConfigurationError(f"{shown_url}: {error}") from error
