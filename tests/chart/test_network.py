@@ -177,5 +177,14 @@ def test_traces_leave_by_the_port_that_their_url_means(
     assert [one for one in ports if may(policies, ours("writer"), INTERNET, one)] == [port]
 
 
+def test_the_firmware_checker_reaches_a_mirror_at_its_port(chart: Chart) -> None:
+    mirror = "firmware.env.FLEET_FIRMWARE__UPGRADE_BASE_URL=http://mirror.example.com:8081/routeros"
+    policies = chart.render(None, mirror).of("NetworkPolicy")
+
+    assert may(policies, ours("firmware"), INTERNET, 8081)
+    assert may(policies, ours("firmware"), INTERNET, 443)
+    assert not may(policies, ours("gateway"), INTERNET, 8081)
+
+
 def test_without_policies_there_are_none(chart: Chart) -> None:
     assert not chart.render(None, "networkPolicy.enabled=false").of("NetworkPolicy")
