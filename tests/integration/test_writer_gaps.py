@@ -1,5 +1,6 @@
 """What left the stream before it was stored is counted and recorded, never passed over."""
 
+import asyncio
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +9,7 @@ import nats
 import pytest
 
 from chaos.proxy import Link
-from fleet_contracts.subjects import Kind
+from fleet_contracts.subjects import Kind, tenant_id
 from support.nats import NatsServer
 from support.ports import free_port
 from support.writer import MINUTE_MS, now_slot_ms, status_up
@@ -133,6 +134,29 @@ async def test_a_broker_that_lost_its_newest_messages_starts_a_new_generation(
     accounts = await fleet.second_lineage(events_stored=6)
     assert (accounts[1]["generation"], accounts[1]["rows_duplicate"]) == (1, 5)
     assert await fleet.value("SELECT count(*) FROM device_status_samples") == 6
+
+
+async def test_a_stream_that_the_broker_says_nothing_of_holds_up_no_other(fleet: Fleet) -> None:
+    """Without a leader, say: here the question about it is answered by nobody."""
+    other = Fleet(fleet.client, fleet.nats_url, fleet.database_url, tenant_id("zeta"))
+    await other.declare()
+    for one in (fleet, other):
+        await one.publish("gw-1", Kind.STATUS, status_up(now_slot_ms()))
+    fleet.writer(tenants="acme,zeta")
+    await asyncio.gather(fleet.stored(1), other.stored(1))
+    await fleet.end()
+    for one in (fleet, other):
+        await one.publish("gw-2", Kind.STATUS, status_up(now_slot_ms()))
+
+    link = Link("nats", free_port(), int(fleet.nats_url.rpartition(":")[2]))
+    async with link.serve():
+        fleet.nats_url = f"nats://127.0.0.1:{link.port}"
+        link.swap(b"$JS.API.STREAM.MSG.GET.FLEET_acme", b"$JS.NOT.STREAM.MSG.GET.FLEET_acme")
+        fleet.writer(tenants="acme,zeta", discovery_seconds=300)
+        await other.stored(2)
+        await fleet.end()
+
+    assert link.swapped == 1
 
 
 def _keep_disk(broker: NatsServer) -> Path:

@@ -79,6 +79,7 @@ class Session:
         self._tasks: dict[TenantId, asyncio.Task[None]] = {}
         self._batches: asyncio.Queue[Batch | None] = asyncio.Queue(maxsize=1)
         self._foreign: set[TenantId] = set()
+        self._tried_all = False
         self._turn = 0
         self._preparer = Preparer(
             self._directory,
@@ -136,6 +137,7 @@ class Session:
             timeout = settings.nats.request_timeout_seconds
             wanted = await fleet_streams(self._around.client, timeout)
         foreign: set[TenantId] = set()
+        tried_all = True
         for tenant, stream in wanted.items():
             if tenant in self._sources:
                 continue
@@ -143,8 +145,8 @@ class Session:
                 owned = await try_own(self._connection, stream)
             if not owned:
                 foreign.add(tenant)
-            else:
-                await self._open_source(tasks, tenant, stream)
+            elif not await self._open_source(tasks, tenant, stream):
+                tried_all = False
         if foreign != self._foreign:
             self._foreign = foreign
             if foreign:
@@ -152,30 +154,36 @@ class Session:
                     "standby: another writer holds these streams",
                     extra={"tenants": sorted(foreign)},
                 )
-        self._around.watch.owns(self._sources)
+        self._tried_all = self._tried_all or tried_all
+        if self._tried_all:
+            self._around.watch.owns(self._sources)
         self._around.metrics.standby.set(len(foreign))
         self._around.metrics.owned.set(len(self._sources))
 
-    async def _open_source(self, tasks: asyncio.TaskGroup, tenant: TenantId, stream: str) -> None:
-        timeout = self._around.settings.nats.request_timeout_seconds
+    async def _open_source(self, tasks: asyncio.TaskGroup, tenant: TenantId, stream: str) -> bool:
+        """Read a stream that is locked now; False when the broker says nothing of it.
 
-        async def published(sequence: int) -> datetime | None:
-            return await published_at(self._around.client, stream, sequence, timeout)
-
-        state = await stream_state(self._around.js, stream)
-        async with self._connection.lock:
-            if state is None:
-                await release(self._connection, stream)
-                return
-            tenant_key = await self._directory.load(self._connection, tenant)
-            position = await open_position(self._connection, tenant, tenant_key, state, published)
+        Its leader may be away while others have theirs: they are not kept waiting.
+        """
+        try:
+            position = await self._position(tenant, stream)
+        except BrokerAwayError as error:
+            _log.warning(
+                "cannot open a stream; trying again",
+                extra={"stream": stream, "reason": str(error)},
+            )
+            await self._release(stream)
+            return False
+        if position is None:
+            await self._release(stream)
+            return True
         source = Source(
             self._around.client,
             self._around.js,
             position,
             self._mailbox,
             request_bytes=self._around.settings.writer.batch_bytes,
-            timeout_seconds=timeout,
+            timeout_seconds=self._around.settings.nats.request_timeout_seconds,
         )
         self._sources[tenant] = source
         self._share_buffer()
@@ -184,6 +192,22 @@ class Session:
             "writing a stream",
             extra={"stream": stream, "from_sequence": position.stored_sequence + 1},
         )
+        return True
+
+    async def _position(self, tenant: TenantId, stream: str) -> Position | None:
+        """Where to go on, the tenant's devices loaded; None when there is no such stream."""
+        around = self._around
+
+        async def published(sequence: int) -> datetime | None:
+            timeout = around.settings.nats.request_timeout_seconds
+            return await published_at(around.client, stream, sequence, timeout)
+
+        state = await stream_state(around.js, stream)
+        if state is None:
+            return None
+        async with self._connection.lock:
+            tenant_key = await self._directory.load(self._connection, tenant)
+            return await open_position(self._connection, tenant, tenant_key, state, published)
 
     async def _drop_ended(self) -> None:
         """Let go of streams that are gone, once what they delivered is stored."""
@@ -194,8 +218,7 @@ class Session:
             self._tasks.pop(tenant).cancel()
             del self._sources[tenant]
             self._share_buffer()
-            async with self._connection.lock:
-                await release(self._connection, source.position.stream)
+            await self._release(source.position.stream)
             _log.info(
                 "the stream ended",
                 extra={
@@ -203,6 +226,10 @@ class Session:
                     "stored_sequence": source.position.stored_sequence,
                 },
             )
+
+    async def _release(self, stream: str) -> None:
+        async with self._connection.lock:
+            await release(self._connection, stream)
 
     def _share_buffer(self) -> None:
         share = self._around.settings.writer.buffer_messages // max(1, len(self._sources))

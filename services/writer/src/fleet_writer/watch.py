@@ -78,12 +78,11 @@ class Watch:
             try:
                 await unless_stopped(stop, self._round())
             except TransientError as error:
-                _log.debug("streams not looked at", extra={"reason": str(error)})
-                self._broker_away()
+                self._not_seen(error)
             await wait_for_stop(stop, _EVERY_SECONDS)
 
     async def _round(self) -> None:
-        """All streams, once. Raises a TransientError when the broker is away."""
+        """All streams, once. Raises a TransientError when the broker does not list them."""
         owned = self._owned
         tenants = await self._looked_after() if owned is None else list(owned)
         for tenant in self._rates.keys() - tenants:
@@ -91,7 +90,13 @@ class Watch:
         known = stored = True
         waiting = 0
         for tenant in tenants:
-            state = await self._look(tenant, owned)
+            try:
+                state = await self._look(tenant, owned)
+            except TransientError as error:
+                # Without a leader, say; the others may have theirs.
+                self._not_seen(error)
+                known = False
+                continue
             if state is None:
                 self._forget(tenant)
                 known = False
@@ -99,12 +104,15 @@ class Watch:
             waiting += state.unstored_sequences
             stored = stored and state.stored_sequence == state.last_sequence
             if waiting:
-                # At once: the broker may not answer for the next one.
                 self._progress.expect()
-        if not waiting and (known or owned is None):
+        if not waiting and known:
             self._progress.idle()
         if known and stored and owned is not None and owned is self._owned:
             self._caught_up()
+
+    def _not_seen(self, error: TransientError) -> None:
+        _log.debug("a stream's state is not known", extra={"reason": str(error)})
+        self._broker_away()
 
     async def _looked_after(self) -> list[TenantId]:
         """Whose streams a session would try for."""
