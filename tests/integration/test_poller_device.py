@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet_common.fleet_spec import SecretReference, TlsMode, TlsSpec
+from fleet_common.fleet_spec import CadenceSpec, SecretReference, TlsMode, TlsSpec
 from fleet_common.settings import TracingSection
 from fleet_common.tracing import start_tracing
 from fleet_contracts.gen.fleet.v1.events_pb2 import REACHABILITY_UP, ErrorClass, Status
@@ -45,6 +45,7 @@ class PolledDevice(Device):
                 tracing=start_tracing("poller", TracingSection()),
                 clock=SystemClock(),
                 jitter=random.Random(1),  # noqa: S311 - repeatable, no secret
+                held_kinds=frozenset({Kind.STATUS, Kind.HEALTH, Kind.INVENTORY}),
             ),
         )
 
@@ -77,6 +78,27 @@ async def test_slots_without_a_secret_do_not_lengthen_the_wait_for_the_router(
     status = await device.next_slot()
     assert status is not None
     assert status.reachability == REACHABILITY_UP
+    await device.close(0)
+
+
+async def test_metrics_show_no_reading_in_the_place_of_one_that_was_refused(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    endpoint = simulator.endpoint("router-1")
+    write_secret(tmp_path, endpoint)
+    device = PolledDevice(tmp_path, endpoint, cadence=CadenceSpec(inventory=60))
+    await device.next_slot()
+    assert set(device.held.payloads) == {Kind.STATUS, Kind.HEALTH, Kind.INVENTORY}
+    refused = ("/system/health/print", "/system/identity/print")
+    simulator.faults.add(FaultRule(Fault.TRAP, commands=refused, message="action timed out"))
+    status = await device.next_slot()
+
+    assert status is not None
+    assert status.reachability == REACHABILITY_UP
+    assert set(device.held.payloads) == {Kind.STATUS, Kind.INVENTORY}, "which interfaces it has"
+    simulator.faults.replace([])
+    await device.next_slot()
+    assert Kind.HEALTH in device.held.payloads
     await device.close(0)
 
 
