@@ -211,11 +211,21 @@ async def test_a_forged_or_altered_cookie_is_refused(gate: Gate) -> None:
         f"{name}.{int(expiry) + 9}.{signature}",
         f"bm9j.{expiry}.{signature}",
         f"{name}.{expiry}.{'A' * len(signature)}",
+        f"{name}.{'1' * 5000}.{signature}",
         "x.y.z",
         "",
     ):
         answer = await gate.get("/api/v1/session", Cookie=f"routerfleet_session={forged}")
         assert answer.status_code == 401, forged
+
+
+async def test_a_token_that_no_text_can_be_is_not_known(gate: Gate) -> None:
+    answer = await gate.http.post(
+        "/api/v1/session",
+        content=rb'{"token": "\ud800-half-of-a-surrogate-pair"}',
+        headers={"Content-Type": "application/json"},
+    )
+    assert error(answer) == (401, "bad_token")
 
 
 async def test_another_sites_page_can_neither_log_in_nor_out(gate: Gate) -> None:

@@ -1,8 +1,10 @@
 """The gateway's pure parts: positions, frames, coalescing, rings, sessions, tokens, health."""
 
+import asyncio
 import contextlib
 import hashlib
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -22,14 +24,18 @@ from fleet_common.tracing import Tracing
 from fleet_contracts.codec import encode
 from fleet_contracts.subjects import DeviceId, Kind, TenantId, tenant_id
 from fleet_gateway import sessions
+from fleet_gateway.auth import Authenticator
 from fleet_gateway.channel import Channel, Delivery, Member
 from fleet_gateway.client import Client
 from fleet_gateway.client_context import ClientContext, ClientLimits, Resume
 from fleet_gateway.entries import Entry, RawMessage, render_entry
+from fleet_gateway.errors import ApiError
+from fleet_gateway.events import EventStream
 from fleet_gateway.frames import event_frame, frame_data, http_chunk
 from fleet_gateway.hub import Hub
 from fleet_gateway.ingest import Feed, Ingest
 from fleet_gateway.log import NotContiguousError, RingLimits, Standing, TenantLog
+from fleet_gateway.outlet import EXTENSION
 from fleet_gateway.positions import (
     BadPositionError,
     Mark,
@@ -41,9 +47,11 @@ from fleet_gateway.positions import (
 from fleet_gateway.reader import StreamReader
 from fleet_gateway.replay import Replays
 from fleet_gateway.selection import ChannelKey, Selection, coalesce
+from fleet_gateway.settings import AuthSection
 from fleet_gateway.telemetry import GatewayMetrics
 from fleet_gateway.tokens import Grant, find_grant, read_tokens
 from support.gateway import Router
+from support.waiting import eventually
 
 NORTH = TenantId("north")
 SOUTH = TenantId("south")
@@ -368,6 +376,55 @@ def slow_client(reason: list[str | None]) -> tuple[Client, SlowOutlet]:
     client = Client(context, ChannelKey(Selection()), Resume({}), outlet, lambda: reason[0])
     hub.enter(client)
     return client, outlet
+
+
+async def test_clients_that_wait_for_the_start_are_counted_when_it_comes() -> None:
+    metrics = GatewayMetrics()
+    hub = Hub(
+        RingLimits(1 << 20, 10), Delivery(lambda _d, _c: None, 0, metrics, Tracing(None, "test"))
+    )
+    limits = ClientLimits(1000, 30, 2000, 100)
+    events = EventStream(
+        ClientContext(hub, cast("Replays", None), limits, metrics),
+        Authenticator(AuthSection(mode="none"), metrics),
+        max_clients=2,
+    )
+    opened: list[asyncio.Task[None]] = []
+
+    async def visit() -> None:
+        scope = {
+            "query_string": b"", "scheme": "http", "extensions": {EXTENSION: OpenOutlet()},
+        }  # fmt: skip
+        client = await events.open(scope, {}, [], ignore)
+        await client.serve(ignore)
+
+    opened += [asyncio.create_task(visit()) for _ in range(5)]
+    await asyncio.sleep(0)
+    assert not any(task.done() for task in opened), "all wait for the start"
+    hub.ready.set()
+    refused = await eventually(
+        lambda: [task for task in opened if task.done()], lambda done: len(done) == 3
+    )
+    codes = [cast("ApiError", task.exception()).code for task in refused]
+    assert codes == ["too_many_clients"] * 3
+    served = [task for task in opened if task not in refused]
+    assert len(hub.clients) == len(served) == 2
+    for task in served:
+        task.cancel()
+    await asyncio.gather(*served, return_exceptions=True)
+
+
+async def ignore(message: dict[str, Any]) -> None:
+    """Takes what a response would send."""
+
+
+class OpenOutlet(SlowOutlet):
+    """As a connection sets it up."""
+
+    on_lost: Callable[[], None] | None = None
+
+    def bound_kernel_buffer(self) -> None:
+        """There is no kernel behind it."""
 
 
 async def test_a_client_is_cut_when_a_write_finds_too_much_untaken() -> None:

@@ -56,6 +56,8 @@ class EventStream:
         visitor = self._authenticator.visitor(headers)
         self._refuse_when_full()
         await self._wait_until_ready()
+        # Again: everybody who came meanwhile waits here, and none of them is a client yet.
+        self._refuse_when_full()
         query = parse_query(scope["query_string"].decode("latin-1"), PARAMETERS)
         asked = _last_event_id(headers, query)
         selection = parse_selection(query, visitor.grant, self._hub, resuming=bool(asked))

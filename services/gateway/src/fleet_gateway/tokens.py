@@ -126,7 +126,10 @@ def _where(error: yaml.YAMLError) -> str:
 
 def find_grant(grants: Sequence[Grant], token: str) -> Grant | None:
     """The token's grant; compares with every digest in constant time."""
-    digest = hashlib.sha256(token.encode()).digest()
+    try:
+        digest = hashlib.sha256(token.encode()).digest()
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON can carry: no token has one
+        return None
     found: Grant | None = None
     for grant in grants:
         if hmac.compare_digest(grant.digest, digest):
