@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import signal
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from fleet_contracts.subjects import Kind, tenant_id
 from support.gateway import SLOT, Router, declare, publish, publish_fleet
 from support.gateway_process import GatewayProcess, gateway_process
 from support.nats import NatsServer
+from support.waiting import eventually
 
 pytest_plugins = ["support.browser"]
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -173,6 +175,48 @@ async def test_the_page_resumes_after_the_gateway_restarted(
     await expect(row(page, router).locator(".c-cpu")).to_have_text("71%")
 
 
+async def hear(page: Page, heard: list[str]) -> None:
+    """Note the name of every event that the browser hands to the page's EventSource."""
+    session = await page.context.new_cdp_session(page)
+
+    def note(message: dict[str, str]) -> None:
+        heard.append(message["eventName"])
+
+    session.on("Network.eventSourceMessageReceived", note)
+    await session.send("Network.enable")  # pyright: ignore[reportUnknownMemberType] - Playwright types its options loosely
+
+
+async def test_a_silent_fleet_keeps_its_connection_and_a_dead_one_is_noticed(
+    browser: Browser, nats_server: NatsServer, tmp_path: Path
+) -> None:
+    async with running_site(nats_server, tmp_path, HEARTBEAT_SECONDS="0.2") as site:
+        page = await (await browser.new_context()).new_page()
+        await page.clock.install()
+        await page.goto(site.gateway.url)
+        heard: list[str] = []
+        await hear(page, heard)
+        await expect(page.locator("#connection")).to_have_text("Live")
+
+        async def heartbeats() -> int:
+            return heard.count("heartbeat")
+
+        for _ in range(4):
+            before = await heartbeats()
+            # The second of two was sent after the clock had gone on.
+            await eventually(heartbeats, lambda now, least=before + 2: now >= least)
+            await page.clock.fast_forward(50_000)
+        assert set(heard) == {"heartbeat"}
+        assert await site.gateway.metric("fleet_gateway_ended_clients_total") == 0
+        await expect(page.locator("#connection")).to_have_text("Live")
+        site.gateway.signal(signal.SIGSTOP)
+        try:
+            await page.clock.fast_forward(80_000)
+            await expect(page.locator("#connection")).to_have_text("Reconnecting")
+        finally:
+            site.gateway.signal(signal.SIGCONT)
+        await expect(page.locator("#connection")).to_have_text("Live")
+
+
 async def test_text_of_strangers_stays_text(
     browser: Browser,
     site: Site,
@@ -300,6 +344,35 @@ async def test_rates_survive_counter_resets_and_missing_values(
     assert rates == [
         [None, None], [100, 200], [100, 200], [10, 20], [10, 20], [10, 20], [10, 20],
     ]  # fmt: skip
+
+
+async def test_events_are_counted_in_little_space_however_many_come_unseen(
+    browser: Browser,
+    site: Site,
+) -> None:
+    page = await open_page(browser, site)
+    seen = await page.evaluate(
+        """async () => {
+          const { Fleet } = await import("./model.js");
+          const fleet = new Fleet();
+          const event = { kind: "health", tenant: "t", device: "d", slot_unix_ms: 1,
+            observed_unix_ms: 1, health: {} };
+          // 200 a second for 5000 s, as long as a hidden tab draws nothing.
+          for (let n = 0; n < 1_000_000; n += 1) fleet.live(event, 1_000_000 + 5 * n);
+          const end = 1_000_000 + 5 * 1_000_000;
+          return {
+            kept: JSON.stringify(fleet.arrivals).length,
+            steady: fleet.eventsPerSecond(end - 1),
+            fading: fleet.eventsPerSecond(end + 5000),
+            later: fleet.eventsPerSecond(end + 60_000),
+            setBack: fleet.eventsPerSecond(end - 60_000),
+          };
+        }"""
+    )
+    assert seen["kept"] < 1000
+    assert seen["steady"] == pytest.approx(200, rel=0.01)
+    assert 50 < seen["fading"] < 150
+    assert (seen["later"], seen["setBack"]) == (0, 0)
 
 
 async def test_five_thousand_devices_scroll_and_sort_within_reason(

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import nats
 import pytest
-from nats.js.api import StreamConfig
+from nats.js.api import ConsumerConfig, StreamConfig
 
 from fleet_contracts.codec import encode
 from fleet_contracts.gen.fleet.v1.events_pb2 import TRIM_CAUSE_SHRUNK, Event, Trim
@@ -286,8 +286,7 @@ async def test_heartbeats_move_the_position_of_a_filtered_client(site: GatewaySi
         async with asyncio.timeout(10):
             while True:
                 frame = await client.next()
-                assert frame.event == ""
-                assert frame.comment == "heartbeat"
+                assert (frame.event, frame.data) == ("heartbeat", {"every_seconds": 0.2})
                 if frame.sequence == sent[-1]:
                     break
 
@@ -365,6 +364,45 @@ async def test_a_place_without_streams_says_so_and_waits(site: GatewaySite) -> N
         [seq] = await site.statuses(EDGE, 0, 1)
         assert sequences(await client.events(1)) == [seq]
         assert await gateway.metric("fleet_gateway_resets_total") == 0
+
+
+async def test_a_stream_that_cannot_be_read_keeps_no_other_tenant_waiting(
+    site: GatewaySite,
+) -> None:
+    south = Router(tenant_id("south"), 7)
+    await publish(site.js, EDGE, EDGE.poll(0))
+    await site.js.add_stream(  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+        StreamConfig(
+            name="FLEET_south", subjects=["fleet.south.*.*"], max_bytes=1 << 20, max_consumers=1
+        )
+    )
+    await site.js.add_consumer("FLEET_south", ConsumerConfig(durable_name="the-only-one"))  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+    await publish(site.js, south, south.poll(0))
+    async with (
+        site.gateway(HEALTH_LIMIT_SECONDS="1") as gateway,
+        httpx.AsyncClient(base_url=gateway.url) as http,
+        sse(gateway.url) as everyone,
+        sse(gateway.url, "?tenant=north") as client,
+    ):
+        assert (await client.until("snapshot-end"))[-1].data["devices"] == 1
+        assert (await everyone.until("snapshot-end"))[-1].data["tenants"] == ["north"]
+        # Nobody is told that the other fleet is empty, or not there.
+        for path in ("events?tenant=south", "devices?tenant=south", f"devices/south/{south.name}"):
+            answer = await http.get(f"/api/v1/{path}")
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unread_stream")
+            assert answer.headers["retry-after"] == "5"
+        # A stream that comes later is found meanwhile.
+        await declare(site.js, "west")
+        assert (await everyone.until("snapshot-end"))[-1].data["tenants"] == ["west"]
+        restarts = 'fleet_gateway_ingest_restarts_total{reason="refused",tenant="south"}'
+        await eventually(lambda: gateway.metric(restarts), lambda n: n > 4, what="refusals")
+        # A restart would mend nothing and cut everybody.
+        assert (await http.get(f"{gateway.admin_url}/healthz")).status_code == 200
+        await site.js.delete_consumer("FLEET_south", "the-only-one")
+        end = (await everyone.until("snapshot-end"))[-1]
+        assert end.data == {"tenants": ["south"], "devices": 1}
+        async with sse(gateway.url, "?tenant=south") as late:
+            assert (await late.until("snapshot-end"))[-1].data["devices"] == 1
 
 
 async def test_health_turns_red_when_the_broker_hangs(site: GatewaySite) -> None:

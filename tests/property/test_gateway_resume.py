@@ -387,7 +387,7 @@ async def perform(world: World, step: tuple[Any, ...]) -> None:  # noqa: C901, P
         case ("settle",):
             await settle()
         case ("heartbeat",):
-            world.hub.heartbeat()
+            world.hub.heartbeat(15)
         case _:
             return
 

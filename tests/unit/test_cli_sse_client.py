@@ -76,6 +76,13 @@ async def test_a_reset_tells_of_what_lies_between_position_and_snapshot() -> Non
     assert connections.asked == [None, "north:12:e", "north:41:e"]
 
 
+async def test_a_heartbeat_moves_the_position_and_is_no_event() -> None:
+    heartbeat = block("heartbeat", '{"every_seconds":15.0}', "north:19:e")
+    client, connections = await follow(snapshot("north:10:e", "north") + status(11) + heartbeat)
+    assert (client.counts.events, client.counts.seen) == (1, {"north": 19})
+    assert connections.asked == [None, "north:19:e"]
+
+
 async def test_a_snapshot_without_a_reset_tells_of_nothing() -> None:
     client, _ = await follow(
         snapshot("north:10:e", "north"), snapshot("north:40:e", "north") + status(41)

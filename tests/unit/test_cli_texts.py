@@ -143,7 +143,7 @@ async def lines(texts: Iterable[str]) -> AsyncIterator[str]:
 async def test_sse_blocks_comments_and_split_data() -> None:
     stream = lines(
         [
-            "retry: 2000", "", ": heartbeat", "id: north:7:abc", "",
+            "retry: 2000", "", ": a comment", "id: north:7:abc", "",
             "id: north:8:abc", "event: status", "data: {", "data: }", "",
         ]
     )  # fmt: skip

@@ -20,6 +20,7 @@ from fleet_gateway.query import (
     parse_count,
     parse_query,
     parse_selection,
+    refuse_unread,
 )
 from fleet_gateway.selection import Selection
 from fleet_gateway.tokens import OPEN_GRANT, Grant
@@ -82,13 +83,15 @@ class Api:
     async def tenants(self, request: Request) -> Response:
         """Every tenant the visitor may see, with its device count and position."""
         visitor = self._visitor(request)
+        selection = Selection(visitor.grant.tenants)
+        refuse_unread(selection, self._hub)
         tenants = [
             {
                 "tenant": log.tenant,
                 "devices": len(log.state),
                 "position": render_mark(log.tenant, log.mark).decode(),
             }
-            for log in self._hub.covered(Selection(visitor.grant.tenants))
+            for log in self._hub.covered(selection)
         ]
         return self._answer(request, visitor, orjson.dumps({"tenants": tenants}))
 
@@ -130,6 +133,7 @@ class Api:
             raise ApiError(400, "bad_name", str(error)) from error
         if not visitor.grant.allows(tenant):
             raise forbidden_tenant(tenant, visitor.grant)
+        refuse_unread(Selection(frozenset({tenant})), self._hub)
         log = self._hub.logs.get(tenant)
         if log is None:
             raise ApiError(

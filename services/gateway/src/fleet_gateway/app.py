@@ -151,7 +151,7 @@ def _server(
 async def _heartbeats(hub: Hub, every_seconds: float) -> None:
     while True:
         await asyncio.sleep(every_seconds)
-        hub.heartbeat()
+        hub.heartbeat(every_seconds)
 
 
 async def _sweeps(hub: Hub, authenticator: Authenticator) -> None:

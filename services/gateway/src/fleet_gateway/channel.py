@@ -199,10 +199,10 @@ class Channel:
         for member in waiting:
             member.part({})
 
-    def heartbeat(self) -> None:
-        """A comment and the position, so that a filtered client's id keeps up with the stream."""
+    def heartbeat(self, every_seconds: float) -> None:
+        """Shows that the connection lives, and keeps a filtered client's id up with the stream."""
         if not self.members:
             return
         if not self._pending and not self._latest:
             self._vector = Vector(self._heads())
-        self._write(http_chunk(heartbeat_frame(self._vector.id_line())))
+        self._write(http_chunk(heartbeat_frame(every_seconds, self._vector.id_line())))

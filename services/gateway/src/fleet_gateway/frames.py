@@ -1,7 +1,18 @@
 """SSE frames as bytes, built once and shared by every client that gets them.
 
-Format: WHATWG HTML, "Server-sent events". A block with an id and no data moves the
-client's Last-Event-ID without an event; heartbeats use that.
+Format: WHATWG HTML, "Server-sent events". Each block is an event by name: a kind (`status`, …)
+with a live event, and of the gateway's own
+
+    snapshot       a device's latest events
+    snapshot-end   the snapshots before it are all; from its id on come live events
+    reset          what follows takes the place of events that cannot be had any more
+    gone           a device left its fleet
+    heartbeat      nothing else to say; {"every_seconds"} tells when to expect the next one
+    bye            the gateway ends the connection, and why
+
+An id stands with live events, `snapshot-end` and `heartbeat`: a browser sends the last one it saw
+as Last-Event-ID. A heartbeat is an event and no comment: EventSource shows comments to nobody,
+and a page must be able to tell a quiet stream from a dead one.
 """
 
 from collections.abc import Mapping
@@ -26,7 +37,7 @@ def frame_data(kind: Kind, frame: bytes) -> bytes:
 
 
 def control_frame(name: str, body: Mapping[str, Any], id_line: bytes = b"") -> bytes:
-    """`snapshot-end`, `reset`, `bye`: what the gateway itself says."""
+    """`snapshot-end`, `reset`, `heartbeat`, `bye`: what the gateway itself says."""
     return id_line + b"event: " + name.encode() + b"\ndata: " + orjson.dumps(body) + b"\n\n"
 
 
@@ -45,9 +56,9 @@ def retry_frame(milliseconds: int) -> bytes:
     return f"retry: {milliseconds}\n\n".encode()
 
 
-def heartbeat_frame(id_line: bytes) -> bytes:
-    """A comment that keeps proxies from closing the connection, and the position so far."""
-    return b": heartbeat\n" + id_line + b"\n"
+def heartbeat_frame(every_seconds: float, id_line: bytes) -> bytes:
+    """Keeps proxies from closing the connection, and tells the position so far."""
+    return control_frame("heartbeat", {"every_seconds": every_seconds}, id_line)
 
 
 def http_chunk(payload: bytes) -> bytes:

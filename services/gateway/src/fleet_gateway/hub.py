@@ -33,7 +33,9 @@ class Hub:
         self.logs: dict[TenantId, TenantLog] = {}
         self.clients: dict[HubClient, None] = {}
         self.ready = asyncio.Event()
-        """Set once every stream found at the start has been read."""
+        """Set once the streams found at the start have been read, as far as they can be."""
+        self.unread: set[TenantId] = set()
+        """Tenants whose stream is there, but has never been read: their fleets are not known."""
         self.closing = False
         self._channels: dict[ChannelKey, Channel] = {}
         self._by_tenant: dict[TenantId, list[Channel]] = {}
@@ -57,9 +59,17 @@ class Hub:
         log = self.logs.get(tenant)
         if log is None:
             log = self.logs[tenant] = TenantLog(tenant, self._limits)
+            self.unread.discard(tenant)
             self._by_tenant[tenant] = []
         log.restart(epoch, head, state)
         self._gauge(log)
+
+    def expect(self, tenant: TenantId, *, there: bool) -> None:
+        """Whether a tenant has a stream to be read; of one that was read this changes nothing."""
+        if there and tenant not in self.logs:
+            self.unread.add(tenant)
+        else:
+            self.unread.discard(tenant)
 
     def append(self, entry: Entry) -> None:
         """The next event of a tenant."""
@@ -130,10 +140,10 @@ class Hub:
 
     # What timers call.
 
-    def heartbeat(self) -> None:
-        """Write a heartbeat to every client that follows live."""
+    def heartbeat(self, every_seconds: float) -> None:
+        """Write a heartbeat to every client that follows live; the next comes so much later."""
         for channel in list(self._channels.values()):
-            channel.heartbeat()
+            channel.heartbeat(every_seconds)
 
     def sweep(self, now: float) -> None:
         """Let every client check its deadlines, and refresh the gauges."""

@@ -9,7 +9,7 @@ from typing import Final
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import StreamInfo
-from nats.js.errors import NotFoundError
+from nats.js.errors import APIError, NotFoundError
 
 from fleet_common.broker import created_at
 from fleet_common.errors import TransientError
@@ -25,6 +25,7 @@ from fleet_gateway.telemetry import GatewayMetrics
 _log = logging.getLogger(__name__)
 
 _RETRY_SECONDS: Final = 0.5
+_REFUSED: Final = "refused"
 _GONE_SECONDS: Final = 3600.0
 _REPORT_REJECTED_SECONDS: Final = 10.0
 
@@ -40,6 +41,8 @@ class Progress:
     stream_last_seq: int = 0
     lag: int = 0
     moved_at: float = 0.0
+    refused: str = ""
+    """The broker's words while it will not let the stream be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +65,8 @@ class Ingest:
         feed: Feed,
     ) -> None:
         self.tenant = tenant
-        self.loaded = asyncio.Event()
-        """Set once the hub has the tenant's state."""
-        self.absent = False
-        """Whether the stream is not there now."""
+        self.known = asyncio.Event()
+        """Set once the hub has the tenant's state, or the stream was found not to be there."""
         self._js = js
         self._hub = feed.hub
         self._metrics = feed.metrics
@@ -80,6 +81,8 @@ class Ingest:
         earlier = ""
         while True:
             reason = await self._attempt()
+            if reason != _REFUSED:
+                self._progress.refused = ""
             self._metrics.ingest_restarts.labels(self.tenant, reason).inc()
             if reason != earlier:
                 _log.info(
@@ -89,17 +92,31 @@ class Ingest:
             earlier = reason
             await asyncio.sleep(_RETRY_SECONDS)
 
+    def _refuse(self, error: APIError) -> None:
+        """The broker answers, and will not let us read: a restart would not change its mind."""
+        reason = f"{error.description} ({error.err_code})"
+        if reason != self._progress.refused:
+            _log.warning(
+                "the broker refuses the reading of a stream; trying again until it allows it",
+                extra={"tenant": self.tenant, "reason": reason},
+            )
+        self._progress.refused = reason
+
     async def _attempt(self) -> str:
         """One reading until it ends; returns why, as a metric label."""
         try:
             info = await self._js.stream_info(stream_name(self.tenant))
-            self.absent = False
+            self._hub.expect(self.tenant, there=True)
             if not self._continues(info):
                 await self._load(info)
             await self._reader.follow(self._head + 1, self._on_message)
         except NotFoundError:
-            self.absent = True
+            self._hub.expect(self.tenant, there=False)
+            self.known.set()
             return "no_stream"
+        except APIError as error:
+            self._refuse(error)
+            return _REFUSED
         except MessagesLostError:
             self._epoch = ""  # forces a load
             return "lost"
@@ -133,7 +150,8 @@ class Ingest:
                 state.append(entry)
         self._hub.restart(self.tenant, epoch, last_seq, state)
         self._epoch = epoch
-        self.loaded.set()
+        self._progress.refused = ""
+        self.known.set()
         _log.info(
             "state loaded",
             extra={"tenant": self.tenant, "last_seq": last_seq, "events": len(state)},
@@ -151,6 +169,7 @@ class Ingest:
             self._hub.append(entry)
         self._progress.lag = pending
         self._progress.moved_at = time.monotonic()
+        self._progress.refused = ""
 
     def _render(self, message: RawMessage, epoch: str) -> Entry | None:
         try:
@@ -182,10 +201,13 @@ class Ingest:
                 self._hub.forget(self.tenant, device)
 
     def why_unwell(self, limit_seconds: float) -> str | None:
-        """None while events are taken as they come, else what stands still."""
+        """None while events are taken as they come, else what stands still.
+
+        What the broker refuses is no fault of this process: other tenants are served on.
+        """
         progress = self._progress
         still = time.monotonic() - progress.moved_at
-        if progress.lag == 0 or still <= limit_seconds:
+        if progress.lag == 0 or still <= limit_seconds or progress.refused:
             return None
         return (
             f"{self.tenant}: the stream is at {progress.stream_last_seq}, {progress.lag} events "

@@ -40,10 +40,12 @@ def parse_query(text: str, known: Sequence[str]) -> Query:
 def parse_selection(query: Query, grant: Grant, hub: Hub, *, resuming: bool = False) -> Selection:
     """The filter; raises ApiError 400 for an unknown value, 403 for another's tenant.
 
-    A client that resumes may name a device that is not known now: it was once.
+    Raises ApiError 503, too, while nothing of what it covers has been read. A client that
+    resumes may name a device that is not known now: it was once.
     """
     tenants = _tenants(query.get("tenant", ()), grant, hub)
     selection = Selection(tenants, _kinds(query.get("kind", ())))
+    refuse_unread(selection, hub)
     devices = _devices(query.get("device", ()), selection, hub, resuming=resuming)
     return Selection(tenants, selection.kinds, devices)
 
@@ -60,10 +62,29 @@ def _tenants(values: Sequence[str], grant: Grant, hub: Hub) -> frozenset[TenantI
             raise bad_value("tenant", value, "is no tenant id", known) from error
         if not grant.allows(tenant):
             raise forbidden_tenant(tenant, grant)
-        if grant.tenants is None and tenant not in hub.logs:
+        if grant.tenants is None and tenant not in hub.logs and tenant not in hub.unread:
             raise bad_value("tenant", value, "has no fleet here", known)
         tenants.add(tenant)
     return frozenset(tenants)
+
+
+def refuse_unread(selection: Selection, hub: Hub) -> None:
+    """Raises ApiError 503 where all that is covered is still unread: no fleet is not an empty one.
+
+    Beside fleets that are known the others are left out, and come when they have been read.
+    """
+    if next(hub.covered(selection), None) is None:
+        _refuse_any_unread(selection, hub)
+
+
+def _refuse_any_unread(selection: Selection, hub: Hub) -> None:
+    unread = [tenant for tenant in sorted(hub.unread) if selection.covers(tenant)]
+    if unread:
+        raise ApiError(
+            503, "unread_stream",
+            f"the stream of tenant {unread[0]!r} could not be read so far; try again in a moment",
+            field="tenant", headers={"Retry-After": "5"},
+        )  # fmt: skip
 
 
 def forbidden_tenant(tenant: TenantId, grant: Grant) -> ApiError:
@@ -100,6 +121,7 @@ def _devices(
             raise bad_value("device", value, "is no device id", []) from error
         states = [log.state for log in hub.covered(selection)]
         if not resuming and not any(state.device(device) for state in states):
+            _refuse_any_unread(selection, hub)  # it may be one of theirs
             names = (name for state in states for name, _ in state)
             raise bad_value("device", value, "is no device here", nearest(value, names))
         devices.add(device)

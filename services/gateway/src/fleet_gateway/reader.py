@@ -27,7 +27,6 @@ _SILENCE_SECONDS: Final = 3 * _HEARTBEAT_SECONDS
 _CHECK_SECONDS: Final = 0.25
 _INACTIVE_SECONDS: Final = 30.0
 _NANOSECONDS: Final = 1e9
-_STATE_SILENCE_SECONDS: Final = 30.0
 
 type OnMessage = Callable[[RawMessage, int], None]
 """Gets each message and how many more the consumer has pending behind it."""

@@ -39,7 +39,7 @@ class GatewaySection(Section):
     flush_milliseconds: float = Field(default=20.0, ge=0, le=1000)
     """How long an event may wait for others, to share one write to each client."""
     heartbeat_seconds: float = Field(default=15.0, ge=0.1, le=300)
-    """Seconds between two comments to each client; proxies close what is silent."""
+    """Seconds between two `heartbeat` events to each client; proxies close what is silent."""
     retry_milliseconds: int = Field(default=2000, ge=100, le=600_000)
     """How long a client is told to wait before it connects again."""
     max_clients: int = Field(default=2000, ge=1, le=100_000)
@@ -51,7 +51,8 @@ class GatewaySection(Section):
     replay_max_events: int = Field(default=100_000, ge=0, le=100_000_000)
     """Events a client may be given from the stream; further back it gets a fresh snapshot."""
     health_limit_seconds: float = Field(default=20.0, gt=0, le=3600)
-    """/healthz turns red when events wait on a stream and none was read for so long."""
+    """/healthz turns red when events wait on a stream and none was read for so long, unless the
+    broker refuses to let it be read."""
     allowed_origins: tuple[str, ...] = ()
     """Origins of other sites whose scripts may read the API with a token (CORS); none is safe."""
     allowed_hosts: tuple[str, ...] = ()

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from nats.aio.client import Client
 from nats.js.api import StreamInfo
@@ -15,6 +16,10 @@ from fleet_gateway.hub import Hub
 from fleet_gateway.ingest import Ingest
 
 _log = logging.getLogger(__name__)
+
+
+_LOADING_SECONDS: Final = 5.0
+"""At the start, how long after the last stream that was read the others are waited for."""
 
 
 class Tenants:
@@ -43,31 +48,53 @@ class Tenants:
         """Look for streams again and again until cancelled."""
         reached = health.progress("broker", max(limit_seconds, 3 * self._every_seconds))
         health.register("ingest", lambda: self._why_unwell(limit_seconds))
-        while True:
-            try:
-                found = await self._list()
-            except TransientError as error:
-                _log.warning("cannot list the streams; trying again", extra={"reason": str(error)})
-            else:
-                reached.beat()
-                self._take(found)
-                if not self._hub.ready.is_set():
-                    await self._wait_until_loaded()
-                    health.set_ready(ready=True)
-            await asyncio.sleep(self._every_seconds)
+        async with asyncio.TaskGroup() as tasks:
+            opening: asyncio.Task[None] | None = None
+            while True:
+                try:
+                    found = await self._list()
+                except TransientError as error:
+                    _log.warning(
+                        "cannot list the streams; trying again", extra={"reason": str(error)}
+                    )
+                else:
+                    reached.beat()
+                    self._take(found)
+                    opening = opening or tasks.create_task(self._open(health), name="opening")
+                await asyncio.sleep(self._every_seconds)
 
     def _take(self, found: dict[TenantId, StreamInfo]) -> None:
         for tenant, info in found.items():
             ingest = self._ingests.get(tenant)
             if ingest is None:
                 _log.info("found a tenant's stream", extra={"tenant": tenant})
+                self._hub.expect(tenant, there=True)
                 ingest = self._ingests[tenant] = self._start(tenant)
             ingest.observe(info)
 
-    async def _wait_until_loaded(self) -> None:
-        for ingest in self._ingests.values():
-            await ingest.loaded.wait()
+    async def _open(self, health: Health) -> None:
+        """Let clients in once the streams have been read: one that cannot be holds up nobody."""
+        waiting = {
+            asyncio.create_task(ingest.known.wait(), name=f"known {tenant}")
+            for tenant, ingest in self._ingests.items()
+        }
+        try:
+            while waiting:
+                known, waiting = await asyncio.wait(
+                    waiting, timeout=_LOADING_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                )
+                if not known:
+                    break
+        finally:
+            for task in waiting:
+                task.cancel()
+        if self._hub.unread:
+            _log.warning(
+                "not all streams could be read so far; serving the others",
+                extra={"unread": sorted(self._hub.unread)},
+            )
         self._hub.ready.set()
+        health.set_ready(ready=True)
 
     async def _list(self) -> dict[TenantId, StreamInfo]:
         if self._fixed:

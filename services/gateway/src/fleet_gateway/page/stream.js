@@ -5,7 +5,12 @@
 const KINDS = [
   "status", "health", "interfaces", "wireless", "firmware", "inventory", "firmware-advice",
 ];
-const QUIET_MS = 60_000;
+// A heartbeat tells when to expect the next one. Before the first one it is not known, and may be
+// as long as FLEET_GATEWAY__HEARTBEAT_SECONDS can be set.
+const LEAST_QUIET_MS = 60_000;
+const MOST_HEARTBEAT_MS = 300_000;
+const MISSED_HEARTBEATS = 4;
+const LOOK_MS = 15_000;
 const FIRST_RETRY_MS = 500;
 const MAX_RETRY_MS = 10_000;
 
@@ -20,7 +25,8 @@ export class Stream {
     this.retryMs = FIRST_RETRY_MS;
     this.timer = null;
     this.heardAt = 0;
-    setInterval(() => this.checkQuiet(), QUIET_MS / 4);
+    this.quietMs = LEAST_QUIET_MS + MOST_HEARTBEAT_MS;
+    setInterval(() => this.checkQuiet(), LOOK_MS);
     addEventListener("online", () => this.reopenSoon(0));
   }
 
@@ -43,6 +49,7 @@ export class Stream {
     this.listen("snapshot-end", this.handlers.snapshotEnd);
     this.listen("reset", this.handlers.reset);
     this.listen("gone", this.handlers.gone);
+    this.listen("heartbeat", (heartbeat) => this.expectWithin(heartbeat.every_seconds * 1000));
     this.listen("bye", () => this.handlers.state("reconnecting"));
   }
 
@@ -91,9 +98,14 @@ export class Stream {
     this.timer = setTimeout(() => this.open(), delayMs);
   }
 
-  // A connection can die without a word, for one while a laptop sleeps.
+  expectWithin(heartbeatMs) {
+    this.quietMs = Math.max(LEAST_QUIET_MS, MISSED_HEARTBEATS * heartbeatMs);
+  }
+
+  // A connection can die without a word, for one while a laptop sleeps. A fleet may be silent for
+  // as long as it likes: heartbeats come all the same.
   checkQuiet() {
-    if (this.source && Date.now() - this.heardAt > QUIET_MS) this.open();
+    if (this.source && Date.now() - this.heardAt > this.quietMs) this.open();
   }
 
   forget() {
