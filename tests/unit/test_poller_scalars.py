@@ -58,6 +58,7 @@ def test_dates_of_both_generations() -> None:
         b"0000-01-01 00:00:00",
         b"jan/01/0000 00:00:00",
         b"1969-12-31 23:59:59",
+        b"9999-12-31 23:59:60",
     ],
 )
 def test_what_is_no_date_is_absent(printed: bytes | None) -> None:

@@ -12,6 +12,8 @@ from calendar import timegm
 from functools import lru_cache
 from typing import Final
 
+from fleet_contracts.codec import TIME_END_UNIX_SECONDS
+
 _UINT64_END: Final = 1 << 64
 _TRUE: Final = frozenset({b"true", b"yes"})
 _FALSE: Final = frozenset({b"false", b"no"})
@@ -124,7 +126,9 @@ def router_time(value: bytes | None) -> int | None:
         return None
     if year < _EPOCH_YEAR:
         return None
-    return timegm((year, month, day, hour, minute, second))
+    seconds = timegm((year, month, day, hour, minute, second))
+    # The last leap second of all: an event with it would be rejected whole.
+    return seconds if seconds < TIME_END_UNIX_SECONDS else None
 
 
 @lru_cache(_SOME)
