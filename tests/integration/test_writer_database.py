@@ -22,6 +22,7 @@ from support.writer import MINUTE_MS, ROWS_OF_A_POLL, now_slot_ms, status_up
 from support.writer_fleet import Fleet, RunningWriter
 
 LAG = "fleet_writer_lag_messages"
+STANDBY = "fleet_writer_standby_streams"
 UNTIL_LOSS = "fleet_writer_until_loss_seconds"
 FAILURES = "fleet_writer_session_failures_total"
 CUT_OWNER = (
@@ -35,6 +36,23 @@ CUT_OWNER = (
 async def opened(url: str) -> AsyncGenerator[Connection]:
     async with Database(DatabaseSection(url=SecretStr(url))).connection("test") as connection:
         yield connection
+
+
+@contextlib.asynccontextmanager
+async def own_role(fleet: Fleet) -> AsyncGenerator[tuple[RunningWriter, str]]:
+    """A writer that logs in with a role of its own, and the role, which can be shut out."""
+    owner = fleet.database_url
+    role = f"{await fleet.value('SELECT current_database()')}_writer"
+    await fleet.run(f"CREATE ROLE {role} LOGIN SUPERUSER")
+    fleet.database_url = owner.replace("postgres:@", f"{role}:@")
+    assert fleet.database_url != owner
+    writer = fleet.writer()
+    fleet.database_url = owner
+    try:
+        yield writer, role
+    finally:
+        await fleet.end()
+        await fleet.run(f"DROP OWNED BY {role}", f"DROP ROLE {role}")
 
 
 async def test_while_the_database_is_away_nothing_is_lost(
@@ -106,26 +124,24 @@ async def test_a_writer_that_starts_without_its_database_says_how_much_waits(
 async def test_a_stream_that_another_writer_took_over_is_told_of_by_that_one_alone(
     fleet: Fleet,
 ) -> None:
-    first = fleet.writer()
-    await fleet.stored(await fleet.publish("gw-1", Kind.STATUS, status_up(now_slot_ms())))
-    second = fleet.writer()
-    await eventually(
-        lambda: second.value("fleet_writer_standby_streams"), lambda streams: streams == 1
-    )
-    await eventually(lambda: first.told(LAG, tenant=fleet.tenant), lambda lag: lag is not None)
+    async with own_role(fleet) as (first, role):
+        await fleet.stored(await fleet.publish("gw-1", Kind.STATUS, status_up(now_slot_ms())))
+        second = fleet.writer()
+        await eventually(
+            lambda: (second.value(STANDBY), first.told(LAG, tenant=fleet.tenant)),
+            lambda seen: seen == (1, 0),
+            what="the first writes and tells, the second waits",
+        )
 
-    async def cut_the_first() -> float:
-        if first.value("fleet_writer_owned_streams"):
-            await fleet.run(CUT_OWNER)
-        return second.value("fleet_writer_owned_streams")
+        await fleet.run(f"ALTER ROLE {role} NOLOGIN", CUT_OWNER)
+        await eventually(lambda: second.value(STANDBY), lambda streams: streams == 0)
+        await fleet.run(f"ALTER ROLE {role} LOGIN")
 
-    await eventually(cut_the_first, lambda owned: owned == 1, what="the second has taken over")
-
-    await eventually(
-        lambda: [one.told(LAG, tenant=fleet.tenant) for one in (first, second)],
-        lambda told: told == [None, 0],
-        what="only the second tells",
-    )
+        await eventually(
+            lambda: [one.told(LAG, tenant=fleet.tenant) for one in (first, second)],
+            lambda told: told == [None, 0],
+            what="only the second tells",
+        )
 
 
 async def test_pending_messages_and_no_commit_turn_health_red(
@@ -190,17 +206,10 @@ async def _stays_unwell(writer: RunningWriter, seconds: float) -> None:
 
 
 async def test_a_database_that_refuses_the_writer_is_said_and_waited_for(fleet: Fleet) -> None:
-    name = await fleet.value("SELECT current_database()")
-    await fleet.run(f"CREATE ROLE {name}_writer LOGIN SUPERUSER")
-    owner = fleet.database_url
-    fleet.database_url = owner.replace("postgres:@", f"{name}_writer:@")
-    assert fleet.database_url != owner
-    writer = fleet.writer()
-    fleet.database_url = owner
-    try:
+    async with own_role(fleet) as (writer, role):
         await fleet.stored(await fleet.publish("gw-1", Kind.STATUS, status_up(now_slot_ms())))
 
-        await fleet.run(f"ALTER ROLE {name}_writer NOLOGIN", CUT_OWNER)
+        await fleet.run(f"ALTER ROLE {role} NOLOGIN", CUT_OWNER)
         last = await fleet.publish("gw-2", Kind.STATUS, status_up(now_slot_ms()))
         failing = await eventually(
             lambda: writer.health.report().failing,
@@ -210,13 +219,10 @@ async def test_a_database_that_refuses_the_writer_is_said_and_waited_for(fleet: 
         assert "is not permitted to log in" in failing["database"]
         assert writer.value("fleet_writer_database_up") == 0
 
-        await fleet.run(f"ALTER ROLE {name}_writer LOGIN")
+        await fleet.run(f"ALTER ROLE {role} LOGIN")
         await fleet.stored(last)
         assert writer.health.report().well
         assert writer.value("fleet_writer_database_up") == 1
-    finally:
-        await fleet.end()
-        await fleet.run(f"DROP OWNED BY {name}_writer", f"DROP ROLE {name}_writer")
 
 
 async def test_a_partition_that_was_dropped_is_made_again(fleet: Fleet) -> None:
