@@ -482,6 +482,10 @@ async def test_a_broker_that_hangs_turns_health_red_and_nothing_is_lost(
         assert await health() == 200
         nats_server.pause()
         await eventually(health, lambda code: code == 503, deadline_seconds=40, what="red health")
+        # A new process would find the same broker.
+        alive = await service.get("/livez")
+        assert alive is not None
+        assert alive.status_code == 200
         nats_server.resume()
         await eventually(health, lambda code: code == 200, deadline_seconds=40, what="green health")
         await publish_firmware(nats_client, "r2", "7.24.4")

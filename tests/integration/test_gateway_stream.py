@@ -414,6 +414,8 @@ async def test_health_turns_red_when_the_broker_hangs(site: GatewaySite) -> None
         assert await status() == 200
         site.server.pause()
         await eventually(status, lambda code: code == 503, what="/healthz red")
+        # A new process would find the same broker.
+        assert (await http.get(f"{gateway.admin_url}/livez")).status_code == 200
         site.server.resume()
         await eventually(status, lambda code: code == 200, what="/healthz green")
 

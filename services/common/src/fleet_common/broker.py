@@ -9,7 +9,7 @@ import logging
 import ssl
 import time
 from datetime import datetime
-from typing import cast
+from typing import Final, cast
 
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
@@ -36,6 +36,9 @@ _log = logging.getLogger(__name__)
 PENDING_BYTES = 8 * 1024 * 1024
 """What the client buffers while disconnected; beyond it a publish fails at once."""
 
+HUNG_SECONDS: Final = 120.0
+"""A connection that `hangs` for so long is a reason to begin anew; the client gives one up by
+itself long before, this is for one that does not."""
 # Longer than the client takes to notice a dead connection (ping_interval and
 # max_outstanding_pings below), which settles every flush.
 _ABANDONED_FLUSH_SECONDS = 120
@@ -156,6 +159,18 @@ async def probe(client: Client, timeout_seconds: float = 2.0) -> None:
         await flush
     except (NatsError, TimeoutError, OSError) as error:
         raise TransientError(f"broker does not answer: {error}") from error
+
+
+async def hangs(client: Client) -> bool:
+    """True: the connection counts as up and answers nothing, which a new process may cure.
+
+    False while the broker is away or refuses something: a new process would find the same.
+    """
+    try:
+        await probe(client)
+    except TransientError:
+        return client.is_connected
+    return False
 
 
 def _retrieve_error(flush: asyncio.Future[None]) -> None:

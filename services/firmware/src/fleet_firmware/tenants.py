@@ -12,7 +12,7 @@ from nats.errors import Error as NatsError
 from nats.js.api import StreamInfo
 from nats.js.errors import Error as JetStreamError
 
-from fleet_common.broker import created_at
+from fleet_common.broker import HUNG_SECONDS, created_at, hangs
 from fleet_common.errors import TransientError
 from fleet_common.health import Health, Progress
 from fleet_common.jetstream_api import ask
@@ -60,9 +60,11 @@ class Tenants:
         self._timeout_seconds = settings.nats.request_timeout_seconds
         self._metrics = metrics
         self._tenants: dict[TenantId, _Tenant] = {}
+        rounds_seconds = 2 * settings.firmware.discover_seconds
         self._answering = health.progress(
-            "broker", _BROKER_SILENT_SECONDS + 2 * settings.firmware.discover_seconds
+            "broker", _BROKER_SILENT_SECONDS + rounds_seconds, elsewhere=True
         )
+        self._connection = health.progress("connection", HUNG_SECONDS + rounds_seconds)
         health.register("consumers", self._why_stalled)
 
     async def run(self) -> None:
@@ -71,11 +73,14 @@ class Tenants:
             try:
                 await self.look()
                 self._answering.beat()
+                self._connection.beat()
             except (TransientError, NatsError, JetStreamError, TimeoutError, OSError) as error:
                 _log.warning(
                     "tenant streams not read; trying again",
                     extra={"reason": f"{type(error).__name__}: {error}"},
                 )
+                if not await hangs(self._client):
+                    self._connection.beat()
             await asyncio.sleep(self._settings.discover_seconds)
 
     async def look(self) -> None:
@@ -149,6 +154,8 @@ class Tenants:
             await _stop(tenant.subscriber)
 
     def _why_stalled(self) -> str | None:
+        if not self._client.is_connected:
+            return None  # told as the broker's silence
         stalled = {
             name: reason
             for name, tenant in self._tenants.items()

@@ -8,6 +8,7 @@ from typing import Final
 from nats.aio.client import Client
 from nats.js.api import StreamInfo
 
+from fleet_common.broker import HUNG_SECONDS, hangs
 from fleet_common.errors import TransientError
 from fleet_common.health import Health
 from fleet_common.tenant_streams import tenant_stream, tenant_streams
@@ -46,7 +47,10 @@ class Tenants:
 
     async def run(self, health: Health, limit_seconds: float) -> None:
         """Look for streams again and again until cancelled."""
-        reached = health.progress("broker", max(limit_seconds, 3 * self._every_seconds))
+        reached = health.progress(
+            "broker", max(limit_seconds, 3 * self._every_seconds), elsewhere=True
+        )
+        connection = health.progress("connection", HUNG_SECONDS + 3 * self._every_seconds)
         health.register("ingest", lambda: self._why_unwell(limit_seconds))
         async with asyncio.TaskGroup() as tasks:
             opening: asyncio.Task[None] | None = None
@@ -57,8 +61,11 @@ class Tenants:
                     _log.warning(
                         "cannot list the streams; trying again", extra={"reason": str(error)}
                     )
+                    if not await hangs(self._client):
+                        connection.beat()
                 else:
                     reached.beat()
+                    connection.beat()
                     self._take(found)
                     opening = opening or tasks.create_task(self._open(health), name="opening")
                 await asyncio.sleep(self._every_seconds)
@@ -110,6 +117,8 @@ class Tenants:
         return found
 
     def _why_unwell(self, limit_seconds: float) -> str | None:
+        if not self._client.is_connected:
+            return None  # told as the broker's silence
         reasons = [
             reason
             for ingest in self._ingests.values()
