@@ -26,7 +26,7 @@ from fleet_common.planning import (
 from fleet_common.streams.live import (
     LiveStream,
     StoredPositions,
-    consumers_of,
+    durables_of,
     list_streams,
     look_at,
     look_at_account,
@@ -125,7 +125,7 @@ async def test_a_consumer_that_stores_nothing_holds_its_stream_until_it_does(
 
     async def stored() -> int | None:
         live = await north(nats_client)
-        return StoredPositions().judge(live, await consumers_of(js, live)).writer
+        return StoredPositions().judge(live, await durables_of(js, live)).writer
 
     async def planned() -> Reason:
         streams = {NORTH: (await north(nats_client)).state(await stored())}
@@ -144,12 +144,27 @@ async def test_a_consumer_that_stores_nothing_holds_its_stream_until_it_does(
     assert await planned() is Reason.FLOOR
 
 
+async def test_consumers_of_others_hide_none_of_ours(
+    js: JetStreamContext, nats_client: Client
+) -> None:
+    await declare_stream(js, tenant_stream(NORTH, max_bytes=16 * MIB, max_age_seconds=3600))
+    await fill(js, 10)
+    # The broker lists by name, 256 to a page: these come first.
+    names = [f"A{number}" for number in range(260)] + ["metrics-writer"]
+    await asyncio.gather(
+        *(js.add_consumer("FLEET_north", ConsumerConfig(durable_name=name)) for name in names)  # pyright: ignore[reportUnknownMemberType] - as above
+    )
+    live = await north(nats_client)
+    state = live.state(StoredPositions().judge(live, await durables_of(js, live)).slowest)
+    assert (state.stored_sequence, state.unstored_messages) == (0, 10)
+
+
 async def test_of_a_consumer_that_is_not_there_nothing_is_known(
     js: JetStreamContext, nats_client: Client
 ) -> None:
     await declare_stream(js, tenant_stream(NORTH, max_bytes=MIB, max_age_seconds=3600))
     live = await north(nats_client)
-    assert StoredPositions().judge(live, await consumers_of(js, live)).slowest is None
+    assert StoredPositions().judge(live, await durables_of(js, live)).slowest is None
     assert await look_at(nats_client, "FLEET_south") is None
 
 

@@ -11,7 +11,7 @@ from fleet_common.broker import declare_stream, stream_config
 from fleet_common.errors import ConfigurationError
 from fleet_common.planning import StreamPlan, StreamState
 from fleet_common.streams.advice import Advice
-from fleet_common.streams.live import LiveStream, StoredPositions, consumers_of, look_at
+from fleet_common.streams.live import LiveStream, StoredPositions, durables_of, look_at
 from fleet_common.streams.metrics import StreamMetrics
 from fleet_common.streams.room import least_bytes
 from fleet_common.streams.texts import describe, foretell
@@ -49,7 +49,7 @@ class StreamDeclarer:
 
     async def state(self, live: LiveStream) -> StreamState:
         """The stream's, with what its slowest durable consumer has stored."""
-        stored = self._positions.judge(live, await consumers_of(self._js, live))
+        stored = self._positions.judge(live, await durables_of(self._js, live))
         return live.state(stored.slowest)
 
     async def declare_all(

@@ -3,6 +3,7 @@
 For the owner of the streams, and for who checks its work.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,7 @@ from nats.js.errors import NotFoundError
 from fleet_common.jetstream_api import Answer, ask, list_all
 from fleet_common.planning import AccountLimits, ExistingStream, Reservation, StreamState
 from fleet_contracts.streams import FIRMWARE_CONSUMER, WRITER_CONSUMER, StreamStorage
+from fleet_contracts.subjects import TenantId, tenant_of_stream, tenant_subjects
 
 _DURABLES: Final = frozenset({WRITER_CONSUMER, FIRMWARE_CONSUMER})
 _LOOKS_TO_BE_BEHIND: Final = 2
@@ -49,6 +51,18 @@ class LiveStream:
     def existing(self) -> ExistingStream:
         """For `check_subjects`."""
         return ExistingStream(self.name, tuple(self.info.config.subjects or ()))
+
+    @property
+    def tenant(self) -> TenantId | None:
+        """Whose stream it is; None for a bucket, and for a stranger's, whatever its name.
+
+        A stream of RouterFleet listens to its tenant's subjects and to nothing else.
+        """
+        tenant, subjects = tenant_of_stream(self.name), self.info.config.subjects or ()
+        if tenant is None or not subjects:
+            return None
+        own = tenant_subjects(tenant).removesuffix(">")
+        return tenant if all(one.startswith(own) for one in subjects) else None
 
     @property
     def reservation(self) -> Reservation:
@@ -165,14 +179,23 @@ class StoredPositions:
         return max(floor, stream.info.state.first_seq - 1) if looks >= _LOOKS_TO_BE_BEHIND else last
 
 
-async def consumers_of(js: JetStreamContext, stream: LiveStream) -> list[ConsumerInfo]:
-    """Its first 256 consumers; none when it is gone. Raises other nats errors."""
+async def durables_of(js: JetStreamContext, stream: LiveStream) -> list[ConsumerInfo]:
+    """Our durable consumers that it has; none when it is gone. Raises other nats errors.
+
+    Each is asked for by its name: the broker lists consumers in pages of 256, and readers that
+    nobody counts (clients, tools) would push ours off the first.
+    """
     if not stream.info.state.consumer_count:
         return []
+    found = await asyncio.gather(*(_consumer(js, stream.name, one) for one in sorted(_DURABLES)))
+    return [one for one in found if one is not None]
+
+
+async def _consumer(js: JetStreamContext, stream: str, name: str) -> ConsumerInfo | None:
     try:
-        return await js.consumers_info(stream.name)
+        return await js.consumer_info(stream, name)
     except NotFoundError:
-        return []
+        return None
 
 
 def _live_stream(answer: Answer) -> LiveStream:

@@ -12,7 +12,7 @@ from nats.js import JetStreamContext
 from fleet_common.broker import created_at
 from fleet_common.planning import StreamPlan, StreamState, seconds_until_loss
 from fleet_common.streams.applier import PlanApplier
-from fleet_common.streams.live import LiveStream, StoredPositions, consumers_of
+from fleet_common.streams.live import LiveStream, StoredPositions, durables_of
 from fleet_common.streams.metrics import StreamMetrics
 from fleet_common.streams.trims import Trim, TrimAnnouncer, trim_by_discarding
 from fleet_common.units import format_duration
@@ -109,7 +109,7 @@ class StreamWatch:
         watched = self._watched.get(tenant)
         if watched is None or watched.created != created:
             watched = self._watched[tenant] = _Watched(created)
-        stored = self._positions.judge(live, await consumers_of(self._js, live))
+        stored = self._positions.judge(live, await durables_of(self._js, live))
         state = live.state(stored.slowest)
         rate = _rate(watched, state)
         until = seconds_until_loss(state, rate or plan.bytes_per_second, time.time())
