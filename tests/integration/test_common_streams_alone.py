@@ -80,6 +80,40 @@ async def test_subjects_that_are_taken_cost_only_their_tenant_its_stream(
     assert len(await keys_under(await inventory_bucket(js), "north")) == 3
 
 
+async def test_a_strangers_stream_that_is_named_like_ours_is_left_as_it_is(
+    js: JetStreamContext, nats_client: Client
+) -> None:
+    theirs = StreamConfig(name="FLEET_north", subjects=["vehicles.>"], max_bytes=8 * MIB)
+    await js.add_stream(theirs)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+    await js.publish("vehicles.1", b"theirs")
+    before = (await js.stream_info("FLEET_north")).config
+    applier = alone(nats_client, StreamBudget(100 * MIB, None))
+
+    # No fleet of that name: it is no stream that a tenant left behind.
+    assert (await applier.apply(fleets(SOUTH))).refused == {}
+    # One of that name: it gets no stream, and takes none.
+    applied = await applier.apply(fleets(NORTH, SOUTH))
+    assert "FLEET_north is there already and listens to vehicles.>" in applied.refused[NORTH]
+    assert await applier.remove(NORTH, delete_stream=True) is None
+
+    assert (await js.stream_info("FLEET_north")).config == before
+    strict = PlanApplier(nats_client, js, StreamBudget(100 * MIB, None), StreamMetrics("test"))
+    with pytest.raises(ConfigurationError, match="FLEET_north is there already"):
+        await strict.apply(fleets(NORTH))
+
+
+async def test_subjects_that_someone_changes_are_put_right(
+    js: JetStreamContext, nats_client: Client
+) -> None:
+    applier = alone(nats_client, StreamBudget(100 * MIB, None))
+    await applier.apply(fleets(NORTH))
+    config = (await js.stream_info("FLEET_north")).config
+    config.subjects = ["vehicles.>"]
+    await js.update_stream(config)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+    assert (await applier.apply(fleets(NORTH))).refused == {}
+    assert (await js.stream_info("FLEET_north")).config.subjects == ["fleet.north.>"]
+
+
 async def test_what_streams_hold_and_may_grow_to_is_told_beside_the_accounts_limit(
     tmp_path: Path,
 ) -> None:

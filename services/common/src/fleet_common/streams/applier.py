@@ -33,10 +33,10 @@ from fleet_common.streams.live import (
 )
 from fleet_common.streams.metrics import StreamMetrics
 from fleet_common.streams.records import Records, TenantRecords
-from fleet_common.streams.room import last_without_stream, room, too_small, unbounded
+from fleet_common.streams.room import last_without_stream, names_taken, room, too_small, unbounded
 from fleet_common.streams.trims import TrimAnnouncer
 from fleet_common.tenants import TENANTS_STREAM
-from fleet_contracts.subjects import TenantId, stream_name, tenant_of_stream
+from fleet_contracts.subjects import TenantId, stream_name
 
 type Refused = Mapping[TenantId, str]
 
@@ -138,17 +138,17 @@ class PlanApplier:
     async def remove(self, tenant: TenantId, *, delete_stream: bool) -> str | None:
         """The tenant has left: its records go, and its stream goes or keeps what it holds.
 
-        A line for a person; None when nothing was left to do. Raises nats errors or
-        TransientError when the broker is away.
+        A stranger's stream of that name stays as it is. A line for a person; None when nothing
+        was left to do. Raises nats errors or TransientError when the broker is away.
         """
         async with self._lock:
             name = stream_name(tenant)
-            self._declarer.plans.pop(name, None)
+            declared = self._declarer.plans.pop(name, None)
             self._announcer.forget(tenant)
             if self._records is not None:
                 await self._records.forget(tenant)
             stream = await look_at(self._client, name)
-            if stream is None:
+            if stream is None or (declared is None and stream.tenant is None):
                 return None
             if not delete_stream:
                 return await self._declarer.shrink_unused(stream)
@@ -173,7 +173,7 @@ class PlanApplier:
             # Before the plan, which leaves it its room.
             await self._tenants.declare()
             streams = await list_streams(self._client)
-        existing = {name: one for name, one in streams.items() if tenant_of_stream(name)}
+        existing = {name: one for name, one in streams.items() if one.tenant is not None}
         wanted = {stream_name(fleet.tenant) for fleet in fleets}
         kept = {stream_name(tenant) for tenant in untouched}
         left = [one for name, one in existing.items() if name not in wanted | kept]
@@ -181,20 +181,27 @@ class PlanApplier:
             note for one in left if (note := await self._declarer.shrink_unused(one)) is not None
         ]
         unrecorded = await self._record_tenants(fleets, streams)
-        plans, unplanned = await self._plan_each(fleets, measured, streams)
+        strangers = names_taken(fleets, streams, self._declarer.plans)
+        if strangers and not self._each_alone:
+            raise SubjectsTakenError(next(iter(strangers.values())))
+        plannable = [fleet for fleet in fleets if fleet.tenant not in strangers]
+        plans, unplanned = await self._plan_each(plannable, measured, streams)
         self._declarer.forget_all_but(wanted)
         self._announcer.forget_all_but({*(fleet.tenant for fleet in fleets), *untouched})
         # Streams that shrink go first: what they give back is what the others get.
         ordered = sorted(plans, key=lambda one: one.max_bytes - _limit(existing, one))
-        declared, refused = await self._declarer.declare_all(ordered, existing)
+        declared, refused = await self._declarer.declare_all(ordered, streams)
         if self._records is not None:
             for fleet in fleets:
                 await self._records.record(fleet)
             for one in left:
-                if (tenant := tenant_of_stream(one.name)) is not None:
-                    await self._records.forget(tenant)
+                if one.tenant is not None:
+                    await self._records.forget(one.tenant)
         return Applied(
-            tuple(plans), (*notes, *declared), streams, {**unrecorded, **unplanned, **refused}
+            tuple(plans),
+            (*notes, *declared),
+            streams,
+            {**unrecorded, **strangers, **unplanned, **refused},
         )
 
     async def _record_tenants(
@@ -220,7 +227,7 @@ class PlanApplier:
         while candidates:
             ours = {stream_name(fleet.tenant) for fleet in candidates}
             held = [
-                one for name, one in streams.items() if tenant_of_stream(name) and name not in ours
+                one for name, one in streams.items() if one.tenant is not None and name not in ours
             ]
             budget = StreamBudget(None, None)
             try:

@@ -1,6 +1,6 @@
 """What room there is for our streams beside those of others and of tenants that have left."""
 
-from collections.abc import Collection, Container, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from fleet_common.fleet_spec import RouterFleet
@@ -15,7 +15,7 @@ from fleet_common.streams.advice import Advice
 from fleet_common.streams.live import LiveStream
 from fleet_common.units import format_size
 from fleet_contracts.streams import StreamStorage
-from fleet_contracts.subjects import TenantId, stream_name
+from fleet_contracts.subjects import TenantId, stream_name, tenant_subjects
 
 
 def least_bytes(stream: LiveStream) -> int:
@@ -37,6 +37,27 @@ def room(
     """
     others = [one.reservation for one in streams if one.name not in ours]
     return account_budget(limits, others, None if given is None else _without(given, held))
+
+
+def names_taken(
+    fleets: Sequence[RouterFleet], streams: Mapping[str, LiveStream], declared: Container[str]
+) -> dict[TenantId, str]:
+    """Fleets whose stream's name is that of somebody else's stream, and what can be done.
+
+    `declared`: names of streams that are known to be ours, whatever they listen to by now.
+    """
+    taken: dict[TenantId, str] = {}
+    for fleet in fleets:
+        live = streams.get(name := stream_name(fleet.tenant))
+        if live is None or live.tenant is not None or name in declared:
+            continue
+        heard = ", ".join(live.existing.subjects) or "no subjects"
+        taken[fleet.tenant] = (
+            f"stream {name} is there already and listens to {heard}, while RouterFleet's own "
+            f"listens to {tenant_subjects(fleet.tenant)}: it is left as it is. Delete it, or give "
+            "the RouterFleet another name"
+        )
+    return taken
 
 
 def too_small(
