@@ -350,6 +350,36 @@ async def test_after_a_step_that_failed_a_shard_that_falls_silent_is_ended_first
     assert fenced == [("shard-0", {*DEVICES})]
 
 
+async def test_while_a_shard_may_still_poll_a_step_says_what_is_in_force_and_not_what_shall_be(
+    nats_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever ends shards that are too many must not end one that was not heard of yet."""
+    monkeypatch.setattr("fleet_common.assigner.RELEASE_SECONDS", 0.1)
+    async with stage(nats_client, "shard-0", "shard-1") as played:
+        await played.until(lambda one: len(one.shares) == 2, "shard-0", "shard-1")
+        played.alive.discard("shard-1")
+        fenced: list[str] = []
+
+        async def fence(shard: str) -> None:
+            fenced.append(shard)
+
+        liveness = Liveness(LEASE_SECONDS, first_seconds=2.0)
+        anew = Assigner(NORTH, played.assignments, played.shards, fence, liveness=liveness)
+        step = await anew.step(DEVICES, ["shard-0"])
+        records = await played.records()
+        assert (step.settled, step.moved) == (False, 0)
+        assert step.shares == {shard: one.devices for shard, one in records.items()}
+        assert records["shard-1"].devices == ()
+        assert without_owner(records)
+
+        async def settled() -> bool:
+            return (await anew.step(DEVICES, ["shard-0"])).settled
+
+        await eventually(settled, bool, every_seconds=_STEP_SECONDS, what="all devices are given")
+        assert set(await played.records()) == {"shard-0"}
+    assert fenced == ["shard-1"]
+
+
 async def never(shard: str) -> None:
     """A fence for those who must not be ended."""
     raise AssertionError(shard)

@@ -147,9 +147,10 @@ class Shards:
                 await self._start(tenant, shard)
                 running.append(shard)
         assigner = await self._assigner(tenant)
-        await assigner.step(devices, shards)
-        # Those that are to go have let go of their devices now.
-        await self._stop(tenant, [shard for shard in running if shard not in shards])
+        step = await assigner.step(devices, shards)
+        if step.settled:
+            # Those that are to go have let go of their devices now.
+            await self._stop(tenant, [shard for shard in running if shard not in shards])
 
     async def _start(self, tenant: TenantId, shard: str) -> None:
         foundation = self._foundation

@@ -47,11 +47,16 @@ type Fence = Callable[[str], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one look at a tenant found and did. `moved` devices changed their shard."""
+    """What one look at a tenant found and did. `moved` devices changed their shard.
+
+    `shares` are the devices by shard as far as they could be given; a shard is in it as long as it
+    has a record. `settled`: they are as they should be, nothing is left for a later step.
+    """
 
     states: dict[str, State]
     shares: dict[str, tuple[DeviceId, ...]]
     moved: int
+    settled: bool = True
 
 
 class Assigner:
@@ -84,7 +89,7 @@ class Assigner:
         Raises nats errors when the broker is away: nothing is known then, and the next
         step blames no shard for it. Takes up to RELEASE_SECONDS when devices move. While it is not
         known whether a shard that may still poll some lives, nobody gets any: that is for a
-        later step, and `moved` is 0.
+        later step, and no shard that is not wanted any more should be ended before.
         """
         try:
             await self._load(wanted)
@@ -92,10 +97,7 @@ class Assigner:
             states = {shard: self._liveness.state(shard) for shard in wanted}
             leaving = {shard for shard in wanted if self._liveness.leaving(shard)}
             pods = eligible(wanted, states, self._records, leaving)
-            previous = {
-                shard: tuple(map(DeviceId, record.devices))
-                for shard, record in self._records.items()
-            }
+            previous = self._in_force()
             shares = assign(devices, pods, previous) if pods else {}
             used = max(self._lost, *map(self._liveness.revision, {*wanted, *self._records}), -1)
             handover = plan_handover(self._tenant, shares, self._records.values(), used)
@@ -104,13 +106,21 @@ class Assigner:
         except BaseException:
             self._loaded_at = None  # some of it may have been written
             raise
-        moved = _moved(previous, shares) if carried_out else 0
+        if not carried_out:
+            return Step(states, self._in_force(), 0, settled=False)
+        moved = _moved(previous, shares)
         if moved:
             _log.info(
                 "devices moved",
                 extra={"tenant": self._tenant, "devices": moved, "shards": len(shares)},
             )
         return Step(states, shares, moved)
+
+    def _in_force(self) -> dict[str, tuple[DeviceId, ...]]:
+        """The devices that each shard's record names."""
+        return {
+            shard: tuple(map(DeviceId, record.devices)) for shard, record in self._records.items()
+        }
 
     async def _load(self, wanted: Sequence[str]) -> None:
         if self._loaded_at is not None and time.monotonic() - self._loaded_at < _RELOAD_SECONDS:
