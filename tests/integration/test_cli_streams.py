@@ -183,6 +183,28 @@ async def test_a_stream_keeps_its_size_for_a_consumer_unless_the_budget_leaves_n
     assert trim.unstored_messages == trim.to_sequence - 500
 
 
+async def test_what_a_smaller_plan_dropped_is_not_told_again_as_discarded(
+    nats_client: Client,
+) -> None:
+    runner = Runner(nats_client, 8 * MIB)
+    await runner.applier.apply([fleet()])
+    await runner.fill(4000)
+    await drain(await runner.writer(), 500)
+    await runner.watch.look()
+    # Six more tenants, whose floors the budget has to hold.
+    more = [fleet(f"t{number}", 1) for number in range(6)]
+    await runner.applier.apply([fleet(), *more])
+    (shrunk,) = await runner.trims()
+    assert shrunk.unstored_messages > 1000
+    lines = (await runner.watch.look()).notes
+    # The announcement itself took the place of a message or two, which nobody has told of.
+    untold = [trim for trim in (await runner.trims())[1:] if trim.dropped_messages > 2]
+    assert untold == [], lines
+    counted = runner.value("fleet_runner_trimmed_unstored_messages_total", tenant="north")
+    assert counted is not None
+    assert counted <= shrunk.unstored_messages + 2
+
+
 async def test_a_stopped_writer_is_warned_of_and_what_it_misses_is_announced(
     js: JetStreamContext,
     nats_client: Client,

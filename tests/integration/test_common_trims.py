@@ -5,10 +5,10 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import StreamConfig
 
-from fleet_common.planning import StreamBudget
+from fleet_common.planning import StreamBudget, StreamState
 from fleet_common.streams.applier import PlanApplier
 from fleet_common.streams.metrics import StreamMetrics
-from fleet_common.streams.trims import Trim, TrimAnnouncer
+from fleet_common.streams.trims import Trim, TrimAnnouncer, trim_by_discarding
 from fleet_contracts.gen.fleet.v1.events_pb2 import TRIM_CAUSE_SHRUNK
 from fleet_contracts.subjects import TenantId
 from support.fleets import fleet
@@ -32,6 +32,28 @@ async def declare(js: JetStreamContext, tenant: TenantId) -> None:
 
 async def stored(js: JetStreamContext, tenant: TenantId) -> int:
     return (await js.stream_info(f"FLEET_{tenant}")).state.messages
+
+
+@pytest.mark.parametrize(
+    ("told", "ranges", "messages"),
+    [
+        ([], (51, 199), 149),
+        ([(11, 199)], None, 0),
+        ([(11, 120)], (121, 199), 79),
+        ([(151, 199)], (51, 150), 100),
+        ([(101, 120), (131, 140)], (51, 199), 119),
+        ([(11, 250)], None, 0),
+    ],
+)
+def test_what_is_told_already_is_no_part_of_what_was_discarded(
+    told: list[tuple[int, int]], ranges: tuple[int, int] | None, messages: int
+) -> None:
+    before = StreamState(11, 300, 290, 29_000, 1.0, 2.0, 30_000, 3600.0, 20)
+    now = StreamState(200, 400, 201, 20_100, 1.5, 3.0, 30_000, 3600.0, 50)
+    lost = trim_by_discarding(NORTH, before, now, 60.0, told)
+    found = None if lost is None else (lost.from_sequence, lost.to_sequence)
+    assert found == ranges
+    assert (0 if lost is None else lost.messages) == messages
 
 
 async def test_a_tenant_without_a_stream_holds_up_nobody_elses_trims(js: JetStreamContext) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Container
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -116,30 +116,55 @@ def trim_by_shrinking(
     )
 
 
+type Range = tuple[int, int]
+"""Sequences from first to last, both included."""
+
+
 def trim_by_discarding(
-    tenant: TenantId, before: StreamState, now: StreamState, window_seconds: float
+    tenant: TenantId,
+    before: StreamState,
+    now: StreamState,
+    window_seconds: float,
+    told: Iterable[Range] = (),
 ) -> Trim | None:
-    """What a full (or aged) stream dropped between two looks before the writer stored it."""
+    """What a full (or aged) stream dropped between two looks before the writer stored it.
+
+    `told`, oldest first: what a smaller limit dropped meanwhile, which has been announced.
+    """
     if now.stored_sequence is None or not before.messages:
         return None
     first = max(before.first_sequence, now.stored_sequence + 1)
-    last = now.first_sequence - 1
-    if first > last:
+    lost = _without((first, now.first_sequence - 1), told)
+    if not lost:
         return None
+    first, last = lost[0][0], lost[-1][1]
+    messages = sum(to - since + 1 for since, to in lost)
     return Trim(
         tenant=tenant,
         cause=TRIM_CAUSE_DISCARDED_UNSTORED,
         from_sequence=first,
         to_sequence=last,
-        messages=last - first + 1,
-        bytes=(last - first + 1) * before.bytes // before.messages,
-        unstored=last - first + 1,
+        messages=messages,
+        bytes=messages * before.bytes // before.messages,
+        unstored=messages,
         from_time=before.time_at(first),
         to_time=before.time_at(last),
         max_bytes_before=now.max_bytes or 0,
         max_bytes=now.max_bytes or 0,
         window_seconds=window_seconds,
     )
+
+
+def _without(sequences: Range, told: Iterable[Range]) -> list[Range]:
+    """What of the sequences is in none of the others."""
+    first, last = sequences
+    left: list[Range] = []
+    for since, to in told:
+        if first < since:
+            left.append((first, min(last, since - 1)))
+        first = max(first, to + 1)
+    left.append((first, last))
+    return [(since, to) for since, to in left if since <= to]
 
 
 class TrimAnnouncer:
@@ -150,6 +175,7 @@ class TrimAnnouncer:
         self._metrics = metrics
         self._waiting: dict[TenantId, deque[Event]] = {}
         self._last_ms: dict[TenantId, int] = {}
+        self._shrunk: dict[TenantId, deque[Range]] = {}
         self._refused: set[TenantId] = set()
         """Whose stream did not take one the last time."""
 
@@ -174,6 +200,9 @@ class TrimAnnouncer:
         self._metrics.trimmed_messages.labels(trim.tenant, cause).inc(trim.messages)
         self._metrics.trimmed_bytes.labels(trim.tenant, cause).inc(trim.bytes)
         self._metrics.trimmed_unstored.labels(trim.tenant).inc(trim.unstored)
+        if trim.cause == TRIM_CAUSE_SHRUNK:
+            shrunk = self._shrunk.setdefault(trim.tenant, deque(maxlen=_MOST_WAITING))
+            shrunk.append((trim.from_sequence, trim.to_sequence))
         # The slot is the event's identity: two of a tenant never share one.
         slot = max(round(time.time() * 1000), self._last_ms.get(trim.tenant, 0) + 1)
         self._last_ms[trim.tenant] = slot
@@ -182,13 +211,17 @@ class TrimAnnouncer:
         await self._flush(trim.tenant)
         return str(trim)
 
+    def shrunk(self, tenant: TenantId) -> Sequence[Range]:
+        """What smaller limits dropped since this was asked last, oldest first: it is told."""
+        return self._shrunk.pop(tenant, ())
+
     async def flush(self) -> None:
         """Publish what waits. A stream that does not take its own holds up no other tenant's."""
         await asyncio.gather(*(self._flush(tenant) for tenant in self._waiting))
 
     def forget(self, tenant: TenantId) -> None:
         """The tenant has left: what waits for its stream is dropped."""
-        for known in (self._waiting, self._last_ms):
+        for known in (self._waiting, self._last_ms, self._shrunk):
             known.pop(tenant, None)
         self._refused.discard(tenant)
 

@@ -116,9 +116,10 @@ class StreamWatch:
         self._measure(plan, state, until)
         notes = _warn(watched, plan, state, until, stored.slowest_name)
         by_writer = replace(state, stored_sequence=stored.writer)
+        told = self._announcer.shrunk(tenant)
         if watched.before is not None:
             lost = trim_by_discarding(
-                tenant, watched.before, by_writer, plan.resulting_window_seconds
+                tenant, watched.before, by_writer, plan.resulting_window_seconds, told
             )
             watched.losing = _together(watched.losing, lost)
         watched.before = by_writer
