@@ -12,7 +12,7 @@ import nats
 import pytest
 from nats.aio.client import Client
 from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig, StreamConfig
+from nats.js.api import AckPolicy, ConsumerConfig, StreamConfig, SubjectTransform
 
 from fleet_cli.advice import ADVICE
 from fleet_cli.folder import load_kept
@@ -132,6 +132,32 @@ async def test_what_someone_changes_or_deletes_is_put_right_at_the_next_look(
     assert runner.value("fleet_runner_drift_corrections_total", tenant="north") == 2
     assert (await runner.watch.look()).notes == ()
     assert await runner.trims() == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        # Each keeps less than planned, or keeps services from their work.
+        {"max_msgs": 7},
+        {"max_msgs_per_subject": 1},
+        {"max_consumers": 1},
+        {"no_ack": True},
+        {"subject_transform": SubjectTransform(src="fleet.north.>", dest="other.>")},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+async def test_limits_that_nobody_planned_are_taken_away_again(
+    js: JetStreamContext, nats_client: Client, change: dict[str, Any]
+) -> None:
+    runner = Runner(nats_client, 8 * MIB)
+    await runner.applier.apply([fleet()])
+    config = (await js.stream_info(STREAM)).config
+    await js.update_stream(config.evolve(**change))  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+    (note,) = (await runner.watch.look()).notes
+    assert "changed by someone else" in note
+    (name,) = change
+    assert getattr((await js.stream_info(STREAM)).config, name) == getattr(config, name)
+    assert (await runner.watch.look()).notes == ()
 
 
 async def test_a_smaller_plan_says_exactly_what_it_dropped(

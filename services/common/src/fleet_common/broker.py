@@ -202,13 +202,20 @@ async def close(client: Client, flush_seconds: float = 2.0) -> None:
 
 
 def stream_config(definition: StreamDefinition) -> StreamConfig:
-    """The broker's configuration for a definition; discard old, direct get, limits retention."""
+    """The broker's configuration for a definition; discard old, direct get, limits retention.
+
+    Bytes and age are the only bounds; those on numbers are said to be none, as the broker does.
+    """
     return StreamConfig(
         name=definition.name,
         subjects=list(definition.subjects),
         retention=RetentionPolicy.LIMITS,
         discard=DiscardPolicy.OLD,
         max_bytes=definition.max_bytes,
+        max_msgs=-1,
+        max_msgs_per_subject=-1,
+        max_consumers=-1,
+        no_ack=False,
         max_age=definition.max_age_seconds,
         max_msg_size=definition.max_message_bytes,
         duplicate_window=definition.duplicate_window_seconds,
