@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from nats.aio.client import Client
+from nats.js.api import ConsumerConfig, StreamConfig
 from nats.js.errors import NotFoundError
 
 from fleet_common.broker import declare_stream
@@ -371,7 +372,7 @@ async def test_advice_that_the_stream_refuses_turns_health_red_until_it_is_taken
 
     async def failing() -> str:
         answer = await service.get("/healthz")
-        return "" if answer is None else str(answer.json()["failing"].get("consumers", ""))
+        return "" if answer is None else str(answer.json()["failing"].get("streams", ""))
 
     stalling = settings(nats_server, host, stalled_seconds="0.5")
     with service_process(MODULE, stalling, tmp_path) as service:
@@ -490,6 +491,42 @@ async def test_a_broker_that_hangs_turns_health_red_and_nothing_is_lost(
         await eventually(health, lambda code: code == 200, deadline_seconds=40, what="green health")
         await publish_firmware(nats_client, "r2", "7.24.4")
         await wait_for_verdict(nats_client, "r2", "up_to_date 7.24.4")
+        assert await service.stop() == 0
+
+
+async def test_a_stream_that_refuses_a_consumer_turns_health_red_and_restarts_nobody(
+    nats_server: NatsServer, nats_client: Client, host: UpgradeHost, tmp_path: Path
+) -> None:
+    await declare(nats_client)
+    js = nats_client.jetstream()  # pyright: ignore[reportUnknownMemberType] - as above
+    full = StreamConfig(
+        name="FLEET_full",
+        subjects=["fleet.full.*.*"],
+        max_bytes=1 << 20,
+        max_consumers=1,
+        allow_direct=True,
+    )
+    await js.add_stream(full)  # pyright: ignore[reportUnknownMemberType] - as above
+    await js.add_consumer("FLEET_full", ConsumerConfig(durable_name="the-only-one"))  # pyright: ignore[reportUnknownMemberType] - as above
+    await publish_firmware(nats_client, "r1", "7.20.1", tenant="full")
+    impatient = settings(nats_server, host, stalled_seconds="1")
+    with service_process(MODULE, impatient, tmp_path) as service:
+
+        async def failing() -> set[str]:
+            answer = await service.get("/healthz")
+            return set(answer.json()["failing"]) if answer is not None else set()
+
+        await eventually(failing, lambda now: now == {"streams"}, what="red health")
+        # A new process would be refused likewise.
+        alive = await service.get("/livez")
+        assert alive is not None
+        assert alive.status_code == 200
+        # The other tenant is served.
+        await publish_firmware(nats_client, "r2", "7.24.4")
+        await wait_for_verdict(nats_client, "r2", "up_to_date 7.24.4")
+        await js.delete_consumer("FLEET_full", "the-only-one")
+        await wait_for_verdict(nats_client, "r1", "upgrade_available 7.24.4", tenant="full")
+        await eventually(failing, lambda now: not now, what="green health")
         assert await service.stop() == 0
 
 

@@ -36,6 +36,8 @@ class _Tenant:
     created: str
     progress: Progress
     subscriber: PullStreamSubscriber | None = None
+    refused: bool = False
+    """Whether the broker did not do what was asked of it, at the last look: no fault of ours."""
 
 
 class Tenants:
@@ -65,7 +67,8 @@ class Tenants:
             "broker", _BROKER_SILENT_SECONDS + rounds_seconds, elsewhere=True
         )
         self._connection = health.progress("connection", HUNG_SECONDS + rounds_seconds)
-        health.register("consumers", self._why_stalled)
+        health.register("consumers", lambda: self._why_stalled(refused=False))
+        health.register("streams", lambda: self._why_stalled(refused=True), elsewhere=True)
 
     async def run(self) -> None:
         """Look again every `discover_seconds`, for ever. Cancel to end, then `close`."""
@@ -94,6 +97,8 @@ class Tenants:
                 await self._attend(tenant, info)
             except (TransientError, NatsError, JetStreamError, TimeoutError, OSError) as error:
                 # One tenant's trouble; its progress check turns red when it lasts.
+                if (known := self._tenants.get(tenant)) is not None:
+                    known.refused = True
                 _log.warning(
                     "tenant not served; trying again",
                     extra={"tenant": tenant, "reason": f"{type(error).__name__}: {error}"},
@@ -124,7 +129,11 @@ class Tenants:
             await self._consume(name, tenant)
             waiting = 0
         await self._checker.sweep(name, info.state.first_seq)
-        if waiting + self._checker.unsettled(name) > 0:
+        unsettled = self._checker.unsettled(name)
+        if tenant.refused and not unsettled:
+            tenant.progress.beat()  # from now on it is for us to get on
+        tenant.refused = unsettled > 0
+        if waiting + unsettled > 0:
             tenant.progress.expect()
         else:
             tenant.progress.idle()
@@ -153,13 +162,14 @@ class Tenants:
         if tenant.subscriber is not None:
             await _stop(tenant.subscriber)
 
-    def _why_stalled(self) -> str | None:
+    def _why_stalled(self, *, refused: bool) -> str | None:
+        """Of the tenants that the broker refuses something, or of the others."""
         if not self._client.is_connected:
             return None  # told as the broker's silence
         stalled = {
             name: reason
             for name, tenant in self._tenants.items()
-            if (reason := tenant.progress.why_unwell()) is not None
+            if tenant.refused is refused and (reason := tenant.progress.why_unwell()) is not None
         }
         if not stalled:
             return None
