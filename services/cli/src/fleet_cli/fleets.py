@@ -1,7 +1,7 @@
 """The fleets of a run: read from a file, adjusted by options, watched for edits."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,6 +13,9 @@ from fleet_common.inventory import device_records
 _LOOK_SECONDS: Final = 1.0
 _LOGIN_FILES: Final = ("username", "password")
 _SHOWN: Final = 5
+
+type Stamp = tuple[int, int]
+"""Time of change (ns) and size of a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +30,24 @@ class FleetSource:
         """Read and check the file. Raises ConfigurationError naming file, field and value."""
         return [with_interval(fleet, self.interval) for fleet in load_fleet_file(self.file)]
 
-    async def edits(self) -> AsyncIterator[list[RouterFleet] | ConfigurationError]:
-        """After each edit the fleets, or what is wrong with them: what runs goes on then."""
-        seen = _stamp(self.file)
+    def stamp(self) -> Stamp | None:
+        """What changes with every edit; None while the file cannot be looked at."""
+        try:
+            status = self.file.stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_size
+
+    async def edits(
+        self, seen: Stamp | None
+    ) -> AsyncGenerator[list[RouterFleet] | ConfigurationError]:
+        """After each edit the fleets, or what is wrong with them: what runs goes on then.
+
+        `seen`: the stamp before the fleets were loaded, so that no edit since then is missed.
+        """
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
-            stamp = _stamp(self.file)
+            stamp = self.stamp()
             if stamp == seen:
                 continue
             seen = stamp
@@ -82,11 +97,3 @@ def _named(devices: Sequence[str]) -> str:
     shown = ", ".join(devices[:_SHOWN])
     more = len(devices) - _SHOWN
     return f"{shown} and {more} more" if more > 0 else shown
-
-
-def _stamp(file: Path) -> tuple[int, int] | None:
-    try:
-        status = file.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size

@@ -13,7 +13,7 @@ from fleet_cli.account_reader import StreamMark, mark_stream
 from fleet_cli.advice import ADVICE
 from fleet_cli.console import RunConsole
 from fleet_cli.database import Position, read_model
-from fleet_cli.fleets import active_devices, missing_secrets
+from fleet_cli.fleets import Stamp, active_devices, missing_secrets
 from fleet_cli.folder import Running
 from fleet_cli.foundation import Foundation
 from fleet_cli.metrics import RunnerMetrics
@@ -21,15 +21,17 @@ from fleet_cli.shards import Shards
 from fleet_common.errors import ConfigurationError, FleetError, TransientError
 from fleet_common.fleet_spec import RouterFleet
 from fleet_common.planning import single_budget
-from fleet_common.streams.applier import PlanApplier
+from fleet_common.streams.applier import Applied, PlanApplier
+from fleet_common.streams.live import list_streams
 from fleet_common.streams.measure import measure_kinds
 from fleet_common.streams.trims import TrimAnnouncer
 from fleet_common.streams.watch import LOOK_SECONDS, StreamWatch
-from fleet_contracts.subjects import TenantId
+from fleet_contracts.subjects import TenantId, stream_name
 
 _log = logging.getLogger(__name__)
 
 _REAPPLY_SECONDS: Final = 60.0
+_RETRY_SECONDS: Final = 1.0
 
 
 class FollowedFleets:
@@ -52,6 +54,8 @@ class FollowedFleets:
             client, js, single_budget(budget_bytes), metrics, announcer=announcer, advice=ADVICE
         )
         self._watch = StreamWatch(js, self._applier, announcer, metrics)
+        self._changing = asyncio.Lock()
+        self._loaded: Stamp | None = None
         self.fleets: list[RouterFleet] = []
         """As they are now."""
         self.marks: dict[TenantId, StreamMark] = {}
@@ -63,10 +67,14 @@ class FollowedFleets:
         return [fleet.tenant for fleet in self.fleets]
 
     async def begin(self) -> None:
-        """Read the fleets and declare their streams. Raises ConfigurationError or nats errors."""
+        """Read the fleets and declare their streams.
+
+        Raises ConfigurationError, TransientError or nats errors.
+        """
+        self._loaded = self._foundation.source.stamp()
         self.fleets = self._foundation.source.load()
         self._warn_of_secrets()
-        self._say_all((await self._applier.apply(self.fleets)).notes)
+        self._say_all((await self._apply(self.fleets)).notes)
         await self._mark(self.tenants)
 
     async def reapply(self, bound_logs: Callable[[], None]) -> None:
@@ -75,8 +83,8 @@ class FollowedFleets:
             await asyncio.sleep(_REAPPLY_SECONDS)
             bound_logs()
             try:
-                measured = await measure_kinds(self._foundation.client, self.tenants)
-                applied = await self._applier.apply(self.fleets, measured)
+                async with self._changing:
+                    applied = await self._apply(self.fleets)
             except (TransientError, ConfigurationError, NatsError, TimeoutError) as error:
                 self._console.warn(f"the plan could not be re-applied: {error}")
             else:
@@ -101,19 +109,37 @@ class FollowedFleets:
 
     async def follow_edits(self) -> None:
         """Take each edit of the file; what runs goes on where one is wrong."""
-        async for edit in self._foundation.source.edits():
+        async for edit in self._foundation.source.edits(self._loaded):
             if isinstance(edit, ConfigurationError):
                 self._console.warn(f"{edit}\nwhat runs goes on as before")
                 continue
             try:
-                await self._take(edit)
-            except (TransientError, ConfigurationError, NatsError, TimeoutError) as error:
+                await self._take_in_the_end(edit)
+            except ConfigurationError as error:
                 self._console.warn(f"the edited fleet file could not be applied: {error}")
 
+    async def _take_in_the_end(self, fleets: list[RouterFleet]) -> None:
+        """Take them, or what the file says by then: a broker that is away is waited for."""
+        told = False
+        while True:
+            try:
+                return await self._take(fleets)
+            except (TransientError, NatsError, TimeoutError) as error:
+                if not told:
+                    told = True
+                    reason = str(error) or type(error).__name__
+                    self._console.warn(
+                        f"the edited fleet file could not be applied yet: {reason}; trying again"
+                    )
+            await asyncio.sleep(_RETRY_SECONDS)
+            fleets = self._foundation.source.load()
+
     async def _take(self, fleets: list[RouterFleet]) -> None:
-        applied = await self._applier.apply(fleets)
-        await self._mark([fleet.tenant for fleet in fleets if fleet.tenant not in self.marks])
-        self.fleets = fleets
+        # Whoever applies the fleets as they were right after would undo it.
+        async with self._changing:
+            applied = await self._apply(fleets)
+            await self._mark([fleet.tenant for fleet in fleets if fleet.tenant not in self.marks])
+            self.fleets = fleets
         await self._shards.reconcile(fleets)
         self._console.say(f"fleet file read again: {len(active_devices(fleets))} devices")
         self._say_all(applied.notes)
@@ -134,6 +160,17 @@ class FollowedFleets:
                 tenants=tuple(self.tenants),
             )
         )
+
+    async def _apply(self, fleets: Sequence[RouterFleet]) -> Applied:
+        """By measured sizes, always: those of the catalogue would trim what was grown by them."""
+        client = self._foundation.client
+        streams = await list_streams(client)
+        filled = [
+            fleet.tenant
+            for fleet in fleets
+            if (one := streams.get(stream_name(fleet.tenant))) and one.info.state.messages
+        ]
+        return await self._applier.apply(fleets, await measure_kinds(client, filled))
 
     async def _mark(self, tenants: Sequence[TenantId]) -> None:
         positions: list[Position] = []
