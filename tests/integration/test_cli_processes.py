@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from fleet_cli import supervisor as supervisor_module
 from fleet_cli.folder import DataFolder, FolderInUseError, FolderLock, StartedProcess, open_folder
 from fleet_cli.log_lines import last_lines
 from fleet_cli.postgres_process import passable_by_others
@@ -159,6 +160,44 @@ async def test_a_killed_process_comes_back_with_another_pid(folder: DataFolder) 
     await supervisor.stop(["thing"])
     assert not lives(second)
     assert folder.started_processes() == ()
+
+
+async def test_a_process_that_the_system_will_not_start_is_tried_again_until_it_does(
+    folder: DataFolder,
+) -> None:
+    told: list[str] = []
+    supervisor = Supervisor(folder, told.append, QUICK)
+    await supervisor.start(spec(folder, *SLEEP))
+    first = supervisor.pid("thing")
+    assert first is not None
+    # No log, no process: nothing can be started until there is room for one.
+    logs = folder.logs.rename(folder / "elsewhere")
+    os.kill(first, signal.SIGKILL)
+    await eventually(lambda: told, lambda lines: any("cannot be started" in one for one in lines))
+    assert supervisor.pid("thing") is None
+    logs.rename(folder.logs)
+    second = await eventually(lambda: supervisor.pid("thing"), bool, what="a new process")
+    assert second is not None
+    assert sum("cannot be started" in one for one in told) == 1
+    await supervisor.stop(["thing"])
+    assert not lives(second)
+
+
+async def test_a_log_that_cannot_be_shortened_is_told_and_ends_nothing(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor_module, "_MAX_LOG_BYTES", 4)
+    told: list[str] = []
+    supervisor = Supervisor(folder, told.append, QUICK)
+    await supervisor.start(spec(folder, *SLEEP))
+    log = folder.log("thing")
+    log.write_text("much to say")
+    # Where its older half would go, nothing can be written.
+    log.with_suffix(".log.1").mkdir()
+    supervisor.bound_logs()
+    assert told == [f"log {log} cannot be shortened: Is a directory"]
+    assert supervisor.pid("thing") is not None
+    await supervisor.stop(["thing"])
 
 
 async def test_a_process_that_ignores_the_stop_is_killed_after_its_grace(

@@ -68,7 +68,7 @@ class ChildProcess:
         self.spec = spec
         self._process = process
         self.started_monotonic = time.monotonic()
-        self._started = psutil.Process(process.pid).create_time()
+        self._started = _create_time(process.pid)
 
     @property
     def pid(self) -> int:
@@ -112,6 +112,14 @@ class ChildProcess:
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(number)
+
+
+def _create_time(pid: int) -> float:
+    """Seconds since the epoch; of one that is gone already, now: no living one began then."""
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        return time.time()
 
 
 async def start_process(spec: ProcessSpec, parent_pid: int) -> ChildProcess:

@@ -99,9 +99,12 @@ class Supervisor:
         self._write_down()
 
     def bound_logs(self) -> None:
-        """Keep the logs within their size."""
+        """Keep the logs within their size; one that cannot be is told, and ends nothing."""
         for entry in self._entries.values():
-            bound_log(entry.spec.log, _MAX_LOG_BYTES)
+            try:
+                bound_log(entry.spec.log, _MAX_LOG_BYTES)
+            except OSError as error:
+                self._on_trouble(f"log {entry.spec.log} cannot be shortened: {error.strerror}")
 
     async def _keep_running(self, entry: _Entry) -> None:
         name = entry.spec.name
@@ -112,6 +115,14 @@ class Supervisor:
             entry.history = verdict.history
             self._tell(entry, code, verdict.trouble, verdict.delay)
             await asyncio.sleep(verdict.delay)
+            await self._start_again(entry)
+            self._write_down()
+            _log.info("restarted", extra={"process": name, "pid": entry.child.pid})
+
+    async def _start_again(self, entry: _Entry) -> None:
+        """Start it, however long the system has no process, memory or room for its log."""
+        delay, told = self._policy.first_delay, False
+        while True:
             # A cancel in the middle of a start would leave a process nobody knows.
             starting = asyncio.create_task(start_process(entry.spec, os.getpid()))
             try:
@@ -119,8 +130,14 @@ class Supervisor:
             except asyncio.CancelledError:
                 entry.child = await starting
                 raise
-            self._write_down()
-            _log.info("restarted", extra={"process": name, "pid": entry.child.pid})
+            except OSError as error:
+                if not told:
+                    told = True
+                    self._on_trouble(f"{entry.spec.name} cannot be started: {error}; trying again")
+            else:
+                return
+            await asyncio.sleep(delay)
+            delay = min(self._policy.longest_delay, delay * 2)
 
     def _tell(self, entry: _Entry, code: int, trouble: Trouble, delay: float) -> None:
         ended = f"signal {-code}" if code < 0 else f"exit code {code}"
