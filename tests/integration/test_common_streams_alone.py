@@ -1,5 +1,6 @@
 """An owner of many tenants' streams: what one cannot have costs the others nothing."""
 
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,13 +17,14 @@ from fleet_common.inventory import inventory_bucket, keys_under
 from fleet_common.planning import StreamBudget
 from fleet_common.settings import NatsSection
 from fleet_common.streams.applier import PlanApplier
-from fleet_common.streams.live import list_streams
+from fleet_common.streams.live import list_streams, look_at_account
 from fleet_common.streams.metrics import StreamMetrics
 from fleet_common.streams.trims import TrimAnnouncer
 from fleet_common.streams.watch import StreamWatch
 from fleet_contracts.subjects import TenantId
 from support.fleets import fleet
 from support.nats import NatsServer
+from support.waiting import eventually
 
 MIB = 1024**2
 NORTH, SOUTH, WEST = TenantId("north"), TenantId("south"), TenantId("west")
@@ -152,6 +154,53 @@ async def test_what_streams_hold_and_may_grow_to_is_told_beside_the_accounts_lim
             await close(client)
     finally:
         server.stop()
+
+
+async def test_a_limit_that_was_lowered_below_what_is_reserved_is_told_with_the_way_out(
+    tmp_path: Path,
+) -> None:
+    # The inventory's and the other buckets reserve 51 MiB of it.
+    server = NatsServer(
+        tmp_path,
+        extra_config="accounts { A { jetstream { max_memory: 32MB, max_file: 91MB }, "
+        'users: [{ user: "a", password: "a" }] } }\nno_auth_user: "a"\n',
+    )
+    server.start()
+    try:
+        client = await connect(NatsSection(url=server.url), "test")
+        try:
+            applier = alone(client, None)
+            big = [fleet(tenant, 300) for tenant in (NORTH, SOUTH, WEST)]
+            assert (await applier.apply(big)).refused == {}
+            await limit_files(server, client, "91MB", "64MB")
+            refused = (await applier.apply(big)).refused
+            assert set(refused) == {NORTH, SOUTH, WEST}
+            assert "limit of 64.0 MiB is below the" in refused[NORTH]
+            # As it says: a higher limit, smaller streams, the lower limit.
+            await limit_files(server, client, "64MB", "91MB")
+            assert (await applier.apply(fleets(NORTH, SOUTH, WEST))).refused == {}
+            await limit_files(server, client, "91MB", "64MB")
+            assert (await applier.apply(big)).refused == {}
+        finally:
+            await close(client)
+    finally:
+        server.stop()
+
+
+async def limit_files(server: NatsServer, client: Client, before: str, now: str) -> None:
+    """The account's limit is another one, without a restart."""
+    config = server.directory / "nats.conf"
+    text = config.read_text(encoding="utf-8")
+    assert f"max_file: {before}" in text
+    config.write_text(text.replace(f"max_file: {before}", f"max_file: {now}"), encoding="utf-8")
+    assert server.process is not None
+    server.process.send_signal(signal.SIGHUP)
+    wanted = int(now.removesuffix("MB")) * MIB
+
+    async def limit() -> int | None:
+        return (await look_at_account(client)).limits.file_bytes
+
+    await eventually(limit, lambda seen: seen == wanted, what="the new limit")
 
 
 async def test_below_the_floors_the_last_that_has_no_stream_gives_way(

@@ -11,7 +11,13 @@ from fleet_common.broker import declare_stream, stream_config
 from fleet_common.errors import ConfigurationError
 from fleet_common.planning import StreamPlan, StreamState
 from fleet_common.streams.advice import Advice
-from fleet_common.streams.live import LiveStream, StoredPositions, durables_of, look_at
+from fleet_common.streams.live import (
+    LiveStream,
+    StoredPositions,
+    durables_of,
+    look_at,
+    look_at_account,
+)
 from fleet_common.streams.metrics import StreamMetrics
 from fleet_common.streams.room import least_bytes
 from fleet_common.streams.texts import describe, foretell
@@ -107,16 +113,28 @@ class StreamDeclarer:
             if isinstance(error, ServiceUnavailableError) and error.err_code is None:
                 # Nobody answers for JetStream: the broker is away.
                 raise
-            refused = f". {self._advice.refused}" if self._advice.refused else ""
             raise ConfigurationError(
                 f"stream {name} ({format_size(one.max_bytes)}): the broker refuses it: "
-                f"{error.description}{refused}"
+                f"{error.description}{await self._remedy(one)}"
             ) from error
         if state is not None:
             trim = trim_by_shrinking(one.tenant, state, after, one.resulting_window_seconds)
             if trim is not None:
                 notes.append(await self._announcer.announce(trim))
         return notes
+
+    async def _remedy(self, one: StreamPlan) -> str:
+        """What can be done about a refusal, to be put behind it. Raises TransientError."""
+        account = await look_at_account(self._client)
+        overbooked = account.overbooked(one.definition.storage)
+        if overbooked is None:
+            return f". {self._advice.refused}" if self._advice.refused else ""
+        reserved, limit = map(format_size, overbooked)
+        return (
+            f". The account's limit of {limit} is below the {reserved} that its streams reserve, "
+            "and the broker then lets none of them shrink: raise the limit to more than "
+            f"{reserved}, wait until the streams are smaller, then lower it"
+        )
 
     async def shrink_unused(self, stream: LiveStream) -> str | None:
         """A stream nobody plans keeps what it holds and no more room; a line when that is new."""

@@ -116,6 +116,22 @@ class Account:
     limits: AccountLimits
     file_bytes: int
     memory_bytes: int
+    reserved_file_bytes: int = 0
+    reserved_memory_bytes: int = 0
+    """What streams with a bound may grow to."""
+
+    def overbooked(self, storage: StreamStorage) -> tuple[int, int] | None:
+        """What is reserved and the limit, where a limit was lowered below what is reserved.
+
+        nats-server changes no stream of that storage then, not even to a smaller size, unless
+        that one change brings the account within its limit.
+        """
+        reserved, limit = (
+            (self.reserved_file_bytes, self.limits.file_bytes)
+            if storage is StreamStorage.FILE
+            else (self.reserved_memory_bytes, self.limits.memory_bytes)
+        )
+        return None if limit is None or reserved <= limit else (reserved, limit)
 
 
 async def look_at_account(client: Client, *, timeout_seconds: float = 5.0) -> Account:
@@ -129,6 +145,8 @@ async def look_at_account(client: Client, *, timeout_seconds: float = 5.0) -> Ac
         ),
         file_bytes=answer.get("storage", 0),
         memory_bytes=answer.get("memory", 0),
+        reserved_file_bytes=answer.get("reserved_storage", 0),
+        reserved_memory_bytes=answer.get("reserved_memory", 0),
     )
 
 
