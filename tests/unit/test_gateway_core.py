@@ -320,6 +320,42 @@ def test_ingest_is_unwell_when_the_stream_goes_on_without_it(
     assert "600" in reason
 
 
+async def test_ingest_is_not_stuck_while_its_attempts_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broker does not answer for its stream, as without a leader; later nothing moves."""
+    now = [100.0]
+    monkeypatch.setattr("fleet_gateway.ingest.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("fleet_gateway.ingest._RETRY_SECONDS", 0)
+    answering, asked = asyncio.Event(), asyncio.Event()
+
+    class Silent:
+        async def stream_info(self, _name: str) -> StreamInfo:
+            asked.set()
+            await answering.wait()
+            answering.clear()
+            raise TimeoutError
+
+    metrics, tracing = GatewayMetrics(), Tracing(None, "test")
+    hub = Hub(RingLimits(1 << 20, 10), Delivery(lambda _d, _c: None, 0, metrics, tracing))
+    js, reader = cast("JetStreamContext", Silent()), cast("StreamReader", None)
+    ingest = Ingest(NORTH, js, reader, Feed(hub, metrics, tracing))
+    ingest.observe(stream_info(500))
+    reading = asyncio.create_task(ingest.run())
+    for _ in range(5):
+        async with asyncio.timeout(5):
+            await asked.wait()
+        asked.clear()
+        assert not ingest.is_stuck(20)
+        now[0] += 15
+        answering.set()
+    async with asyncio.timeout(5):
+        await asked.wait()
+    assert ingest.why_unwell(20) is not None
+    assert not ingest.is_stuck(20)
+    now[0] += 21
+    assert ingest.is_stuck(20)
+    reading.cancel()
+
+
 def test_metric_names_follow_the_rules() -> None:
     for row in GatewayMetrics().table:
         assert row.name.startswith("fleet_gateway_")

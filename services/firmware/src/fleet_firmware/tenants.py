@@ -88,11 +88,19 @@ class Tenants:
 
     async def look(self) -> None:
         """One round: bind new streams, let go of vanished ones, mend and watch the rest."""
-        found = await tenant_streams(self._client, timeout_seconds=self._timeout_seconds)
-        for tenant in self._tenants.keys() - found.keys():
+        streams = await tenant_streams(self._client, timeout_seconds=self._timeout_seconds)
+        for tenant in self._tenants.keys() - streams.found.keys():
+            if tenant in streams.silent:
+                if not self._tenants[tenant].refused:
+                    _log.warning(
+                        "the broker says nothing of a tenant's stream (has it a leader?); waiting",
+                        extra={"tenant": tenant},
+                    )
+                self._tenants[tenant].refused = True
+                continue
             _log.info("tenant stream is gone", extra={"tenant": tenant})
             await self._let_go(tenant)
-        for tenant, info in found.items():
+        for tenant, info in streams.found.items():
             try:
                 await self._attend(tenant, info)
             except (TransientError, NatsError, JetStreamError, TimeoutError, OSError) as error:

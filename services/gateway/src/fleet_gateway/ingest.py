@@ -43,6 +43,8 @@ class Progress:
     moved_at: float = 0.0
     refused: str = ""
     """The broker's words while it will not let the stream be read."""
+    ended_at: float = 0.0
+    """When an attempt to read it ended last, whatever with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class Ingest:
         self._tracing = feed.tracing
         self._reader = reader
         self._epoch = ""
-        self._progress = Progress(moved_at=time.monotonic())
+        self._progress = Progress(moved_at=time.monotonic(), ended_at=time.monotonic())
         self._rejected_logged_at = 0.0
 
     async def run(self) -> None:
@@ -81,6 +83,7 @@ class Ingest:
         earlier = ""
         while True:
             reason = await self._attempt()
+            self._progress.ended_at = time.monotonic()
             if reason != _REFUSED:
                 self._progress.refused = ""
             self._metrics.ingest_restarts.labels(self.tenant, reason).inc()
@@ -213,3 +216,11 @@ class Ingest:
             f"{self.tenant}: the stream is at {progress.stream_last_seq}, {progress.lag} events "
             f"ahead, and nothing was read for {still:.0f} s"
         )
+
+    def is_stuck(self, limit_seconds: float) -> bool:
+        """Whether a new process might read on.
+
+        Not while one attempt after the other ends, as when the stream has no leader: another
+        process would fare no better, and clients would lose their connections for it.
+        """
+        return time.monotonic() - self._progress.ended_at > limit_seconds

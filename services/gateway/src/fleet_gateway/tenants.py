@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from nats.aio.client import Client
-from nats.js.api import StreamInfo
 
 from fleet_common.broker import HUNG_SECONDS, hangs
 from fleet_common.errors import TransientError
 from fleet_common.health import Health
-from fleet_common.tenant_streams import tenant_stream, tenant_streams
+from fleet_common.tenant_streams import TenantStreams, streams_of, tenant_streams
 from fleet_contracts.subjects import TenantId
 from fleet_gateway.hub import Hub
 from fleet_gateway.ingest import Ingest
@@ -51,7 +50,8 @@ class Tenants:
             "broker", max(limit_seconds, 3 * self._every_seconds), elsewhere=True
         )
         connection = health.progress("connection", HUNG_SECONDS + 3 * self._every_seconds)
-        health.register("ingest", lambda: self._why_unwell(limit_seconds))
+        health.register("ingest", lambda: self._why_unwell(limit_seconds), elsewhere=True)
+        health.register("reading", lambda: self._why_unwell(limit_seconds, stuck=True))
         async with asyncio.TaskGroup() as tasks:
             opening: asyncio.Task[None] | None = None
             while True:
@@ -70,14 +70,14 @@ class Tenants:
                     opening = opening or tasks.create_task(self._open(health), name="opening")
                 await asyncio.sleep(self._every_seconds)
 
-    def _take(self, found: dict[TenantId, StreamInfo]) -> None:
-        for tenant, info in found.items():
-            ingest = self._ingests.get(tenant)
-            if ingest is None:
+    def _take(self, streams: TenantStreams) -> None:
+        for tenant in (*streams.found, *sorted(streams.silent)):
+            if tenant not in self._ingests:
                 _log.info("found a tenant's stream", extra={"tenant": tenant})
                 self._hub.expect(tenant, there=True)
-                ingest = self._ingests[tenant] = self._start(tenant)
-            ingest.observe(info)
+                self._ingests[tenant] = self._start(tenant)
+        for tenant, info in streams.found.items():
+            self._ingests[tenant].observe(info)
 
     async def _open(self, health: Health) -> None:
         """Let clients in once the streams have been read: one that cannot be holds up nobody."""
@@ -103,25 +103,22 @@ class Tenants:
         self._hub.ready.set()
         health.set_ready(ready=True)
 
-    async def _list(self) -> dict[TenantId, StreamInfo]:
+    async def _list(self) -> TenantStreams:
+        timeout = self._timeout_seconds
         if self._fixed:
-            return await self._look_up()
-        return await tenant_streams(self._client, timeout_seconds=self._timeout_seconds)
+            return await streams_of(self._client, self._fixed, timeout_seconds=timeout)
+        return await tenant_streams(self._client, timeout_seconds=timeout)
 
-    async def _look_up(self) -> dict[TenantId, StreamInfo]:
-        found: dict[TenantId, StreamInfo] = {}
-        for tenant in self._fixed:
-            info = await tenant_stream(self._client, tenant, timeout_seconds=self._timeout_seconds)
-            if info is not None:
-                found[tenant] = info
-        return found
-
-    def _why_unwell(self, limit_seconds: float) -> str | None:
+    def _why_unwell(self, limit_seconds: float, *, stuck: bool = False) -> str | None:
+        """Of the streams that stand still; `stuck`: that do so without the broker's doing."""
         if not self._client.is_connected:
             return None  # told as the broker's silence
+        # In an attempt three questions follow each other, each with its deadline.
+        attempt_seconds = limit_seconds + 3 * self._timeout_seconds
         reasons = [
             reason
             for ingest in self._ingests.values()
             if (reason := ingest.why_unwell(limit_seconds)) is not None
+            and (not stuck or ingest.is_stuck(attempt_seconds))
         ]
         return "; ".join(reasons) or None
