@@ -33,6 +33,21 @@ async def test_offline_cuts_sessions_and_refuses_connections_until_it_ends() -> 
                 assert await again.talk("/system/identity/print") == IDENTITY
 
 
+async def test_faults_that_begin_while_the_fleet_starts_do_not_hinder_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    routers = [fixed_router(f"r{number}") for number in range(300)]
+    # Each changes the rules, at moments all through the start.
+    rules = [FaultRule(Fault.LATENCY, 0.0, after=0.001 * number) for number in range(1, 100)]
+    async with simulate(*routers, faults=rules) as sim:
+        up = time.monotonic()
+        await eventually(
+            lambda: sim.faults.next_change(time.monotonic() - up), lambda moment: moment is None
+        )
+        assert all(one.listening for one in sim.listeners.values())
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 async def test_refuse_turns_new_connections_away_and_keeps_the_open_ones() -> None:
     async with simulate(fixed_router("r")) as sim, raw_api(sim.endpoint("r")) as api:
         sim.faults.add(FaultRule(Fault.REFUSE))

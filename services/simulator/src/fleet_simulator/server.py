@@ -122,6 +122,9 @@ class Simulator:
         self._started = time.monotonic()
         self._window: asyncio.TimerHandle | None = None
         self._changes: set[asyncio.Task[None]] = set()
+        # Opening takes turns of the loop: two at once would bind a place twice, or leave open
+        # what the second one had found closed.
+        self._opening = asyncio.Lock()
         faults.subscribe(self._apply)
 
     @property
@@ -165,10 +168,11 @@ class Simulator:
     async def start(self) -> None:
         """Listen for every device that is not offline."""
         self._started = time.monotonic()
-        self._apply_rules()
-        for listener in self._listeners.values():
-            if not listener.device.closed:
-                await listener.open()
+        async with self._opening:
+            self._apply_rules()
+            for listener in self._listeners.values():
+                if not listener.device.closed:
+                    await listener.open()
 
     async def stop(self) -> None:
         """Cut all sessions and listen no more; returns when the transports are gone."""
@@ -206,17 +210,22 @@ class Simulator:
             self._window = self._loop.call_later(moment - elapsed, self._apply)
 
     async def _open_and_close(self) -> None:
+        # What is to close does so at once; what is under way sees that for itself.
         for listener in self._listeners.values():
             if listener.device.closed:
                 listener.close()
-                continue
-            try:
-                await listener.open()
-            except OSError as error:
-                _log.error(
-                    "a device cannot come back; free its port",
-                    extra={"device": listener.device.name, "reason": str(error)},
-                )
+        async with self._opening:
+            for listener in self._listeners.values():
+                if listener.device.closed:
+                    listener.close()
+                    continue
+                try:
+                    await listener.open()
+                except OSError as error:
+                    _log.error(
+                        "a device cannot come back; free its port",
+                        extra={"device": listener.device.name, "reason": str(error)},
+                    )
 
 
 @asynccontextmanager
