@@ -438,6 +438,21 @@ async def test_screenshots_of_the_running_page(
     assert width <= 420, f"the page is {width} px wide on a screen of 420"
 
 
+async def test_a_narrow_row_names_its_tenant_because_others_have_devices_of_that_name(
+    browser: Browser, site: Site
+) -> None:
+    page = await open_page(browser, site)
+    router = site.routers[5]
+    await search(page, f"{router.tenant} {router.name}")
+    line = row(page, router)
+    await expect(line.locator(".c-tenant")).to_be_visible()
+    await expect(line.locator(".place")).to_be_hidden()
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await expect(line.locator(".c-tenant")).to_be_hidden()
+    await expect(line.locator(".place")).to_be_visible()
+    await expect(line.locator(".place")).to_have_text(router.tenant)
+
+
 async def test_a_focused_row_that_a_filter_hides_gives_focus_to_the_first(
     browser: Browser, site: Site
 ) -> None:

@@ -41,7 +41,10 @@ class Row {
       make("div", { class: `cell c-${id}`, role: "cell" }, ...children);
     const numeric = (id) => make("div", { class: `cell number c-${id}`, role: "cell" });
     this.main = make("div", { class: "main" });
-    this.sub = make("div", { class: "sub" });
+    // Where there is no room for the tenant's column: names are unique in a tenant only.
+    this.place = make("span", { class: "place" });
+    this.rest = make("span", { class: "rest" });
+    this.sub = make("div", { class: "sub" }, this.place, this.rest);
     this.dot = make("span", { class: "dot", role: "img" });
     this.tenant = cell("tenant");
     this.board = cell("board");
@@ -90,7 +93,8 @@ class Row {
     setText(this.main, device.identity);
     const name = device.identity === device.name ? "" : device.name;
     const reason = state === "down" ? words(device.status?.error_class) : "";
-    setText(this.sub, [name, reason].filter(Boolean).join(" · "));
+    setText(this.rest, [name, reason].filter(Boolean).join(" · "));
+    setText(this.place, device.tenant);
     setText(this.tenant, device.tenant);
     setText(this.board, device.board || NOTHING);
     this.board.title = device.board;
