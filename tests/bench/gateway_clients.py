@@ -16,14 +16,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import cast
 
-_SLOT = re.compile(rb'"slot_unix_ms":(\d+)')
-_FRAME = b"\ndata: "
+# Once in each event, and in nothing that the gateway says itself (heartbeats).
+_SLOT_FIELD = b'"slot_unix_ms":'
+_SLOT = re.compile(_SLOT_FIELD + rb"(\d+)")
 _MEASURED_EVERY = 50
 _DEADLINE_SECONDS = 300.0
 
 
 class BenchClient:
-    """One connection; counts frames, also those that two reads share."""
+    """One connection; counts events, also those that two reads share."""
 
     def __init__(self, port: int, query: str, *, measured: bool) -> None:
         self.sock = socket.create_connection(("127.0.0.1", port), timeout=10)
@@ -49,8 +50,8 @@ class BenchClient:
         if self._measured:
             self._measure(text)
         else:
-            self._tail = text[-(len(_FRAME) - 1) :]
-            self.events += text.count(_FRAME)
+            self._tail = text[-(len(_SLOT_FIELD) - 1) :]
+            self.events += text.count(_SLOT_FIELD)
 
     def _measure(self, text: bytes) -> None:
         now = time.time()

@@ -13,11 +13,11 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, StreamConfig
 
-from fleet_common.broker import connect
+from fleet_common.broker import HUNG_SECONDS, connect
 from fleet_common.raw_client import RawClient
 from fleet_common.settings import NatsSection
 from fleet_contracts.subjects import Kind
-from fleet_poller.broker_watch import ASK_SECONDS, STUCK_SECONDS, BrokerWatch
+from fleet_poller.broker_watch import ASK_SECONDS, STALLED_SECONDS, BrokerWatch
 from fleet_poller.metrics import PollerMetrics
 from fleet_poller.publisher import Publisher, PublisherBounds
 from support.nats import NatsServer
@@ -200,7 +200,7 @@ async def test_a_drain_ends_at_its_deadline_and_says_what_is_left(
         assert await one.publisher.drain(0.3) == 3
 
 
-_LONG_SECONDS = STUCK_SECONDS + ASK_SECONDS
+_LONG_SECONDS = STALLED_SECONDS + ASK_SECONDS
 
 
 async def wait_in_steps(one: Bench, reason: str) -> None:
@@ -261,7 +261,7 @@ async def test_a_connection_that_counts_as_up_and_answers_nothing_is_unwell(
         one.publish(2)
         assert one.publisher.why_unwell() is None
         # The client itself takes half a minute of real time to give the connection up.
-        one.clock.ahead_seconds = STUCK_SECONDS + 1
+        one.clock.ahead_seconds = HUNG_SECONDS + 1
         reason = one.publisher.why_unwell()
         nats_server.resume()
 
@@ -278,7 +278,7 @@ async def test_only_an_answer_to_a_ping_is_a_sign_of_life(nats_server: NatsServe
         watch = BrokerWatch(own, clock)
         watch.busy()
         await hang(nats_server)
-        clock.ahead_seconds += STUCK_SECONDS + 1
+        clock.ahead_seconds += HUNG_SECONDS + 1
         await watch.ask()
         assert watch.why_unwell() is not None
         nats_server.resume()

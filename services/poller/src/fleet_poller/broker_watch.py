@@ -11,13 +11,10 @@ from typing import Final
 
 from nats.aio.client import Client
 
-from fleet_common.broker import probe
-from fleet_common.errors import TransientError
+from fleet_common.broker import HUNG_SECONDS, hangs
 
-STUCK_SECONDS: Final = 120.0
-"""Something to send, and nothing stored for so long: stalled. Connected, and no answer to
-anything for so long: unwell; the client gives a connection up by itself long before, this is
-for one that does not."""
+STALLED_SECONDS: Final = 120.0
+"""Something to send, and nothing stored for so long: stalled."""
 ASK_SECONDS: Final = 30.0
 """No answer to an event for so long: the server is asked for a sign of life, this often."""
 
@@ -58,11 +55,8 @@ class BrokerWatch:
         if self._idle or now - max(self._heard_at, self._asked_at) < ASK_SECONDS:
             return
         self._asked_at = now
-        try:
-            await probe(self._client)
-        except TransientError:
-            return
-        self.heard()
+        if not await hangs(self._client):
+            self.heard()
 
     def stalled_seconds(self) -> float:
         """For how long events have waited since one was stored last; 0 while none waits."""
@@ -71,13 +65,15 @@ class BrokerWatch:
     def why_stalled(self) -> str | None:
         """None, or for how long nothing was stored; whether a new process could is not said."""
         age = self.stalled_seconds()
-        return None if age <= STUCK_SECONDS else f"no event stored for {age:.0f} s while some wait"
+        return (
+            None if age <= STALLED_SECONDS else f"no event stored for {age:.0f} s while some wait"
+        )
 
     def why_unwell(self) -> str | None:
         """None, or for how long the broker has answered nothing although it is connected."""
         if self._idle or not self._client.is_connected:
             return None
         age = self._clock() - self._heard_at
-        if age <= STUCK_SECONDS:
+        if age <= HUNG_SECONDS:
             return None
         return f"connected to the broker, and no answer from it for {age:.0f} s while events wait"
