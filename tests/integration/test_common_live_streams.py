@@ -4,6 +4,7 @@ import asyncio
 import time
 from pathlib import Path
 
+import nats
 import pytest
 from nats.aio.client import Client
 from nats.js import JetStreamContext
@@ -35,7 +36,7 @@ from fleet_common.streams.live import (
 from fleet_contracts.streams import StreamStorage, tenant_stream
 from fleet_contracts.subjects import TenantId
 from support.fleets import fleet
-from support.nats import NatsServer
+from support.nats import NatsServer, add_stream_on, nats_cluster
 
 MIB = 1024**2
 NORTH = TenantId("north")
@@ -219,3 +220,21 @@ async def test_a_broker_that_does_not_answer_is_a_passing_trouble(
     nats_server.pause()
     with pytest.raises(TransientError, match=r"STREAM\.LIST"):
         await list_streams(nats_client, timeout_seconds=0.3)
+
+
+async def test_a_stream_without_a_leader_is_not_planned_as_if_it_were_not_there(
+    tmp_path: Path,
+) -> None:
+    with nats_cluster(tmp_path) as servers:
+        client = await nats.connect(servers[0].url)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+        await add_stream_on(client, "0", StreamConfig(name="FLEET_south", subjects=["south"]))
+        await add_stream_on(client, "2", StreamConfig(name="ORDERS", subjects=["orders"]))
+        servers[2].kill()
+        # A stranger's keeps nobody from planning.
+        assert (await list_streams(client)).keys() == {"FLEET_south"}
+        servers[2].start()
+        await add_stream_on(client, "2", StreamConfig(name="FLEET_north", subjects=["north"]))
+        servers[2].kill()
+        with pytest.raises(TransientError, match="no server leads FLEET_north;"):
+            await list_streams(client)
+        await client.close()

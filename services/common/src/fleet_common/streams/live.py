@@ -14,7 +14,8 @@ from nats.js import JetStreamContext
 from nats.js.api import ConsumerInfo, StorageType, StreamInfo
 from nats.js.errors import NotFoundError
 
-from fleet_common.jetstream_api import Answer, ask, list_all
+from fleet_common.errors import TransientError
+from fleet_common.jetstream_api import Answer, ask, list_pages
 from fleet_common.planning import AccountLimits, ExistingStream, Reservation, StreamState
 from fleet_contracts.streams import FIRMWARE_CONSUMER, WRITER_CONSUMER, StreamStorage
 from fleet_contracts.subjects import TenantId, tenant_of_stream, tenant_subjects
@@ -93,12 +94,21 @@ def server_version(client: Client) -> str:
 
 
 async def list_streams(client: Client, *, timeout_seconds: float = 5.0) -> dict[str, LiveStream]:
-    """All streams of the account by name, KV buckets among them. Raises TransientError."""
-    return {
-        one.name: one
-        async for page in list_all(client, "STREAM.LIST", timeout_seconds)
-        for one in map(_live_stream, page)
-    }
+    """All streams of the account by name, KV buckets among them.
+
+    Raises TransientError, also while a tenant's stream has no leader: taken for one that is not
+    there, it would be planned without regard to what it holds.
+    """
+    found: dict[str, LiveStream] = {}
+    async for answer in list_pages(client, "STREAM.LIST", timeout_seconds):
+        missing = cast("list[str]", answer.get("missing") or [])
+        silent = sorted(name for name in missing if tenant_of_stream(name) is not None)
+        if silent:
+            raise TransientError(f"no server leads {', '.join(silent)}; waiting for the election")
+        for document in cast("list[Answer]", answer.get("streams") or []):
+            one = _live_stream(document)
+            found[one.name] = one
+    return found
 
 
 async def look_at(
