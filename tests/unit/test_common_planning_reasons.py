@@ -145,6 +145,15 @@ def test_it_shrinks_once_the_rest_fits() -> None:
     assert result.loss is None
 
 
+def test_a_consumer_that_is_behind_is_left_room_for_what_arrives_meanwhile() -> None:
+    afresh = one_plan(fleet("north", 10)).max_bytes
+    # What is not stored would just fit, and the next message would push it out.
+    just = one_plan(fleet("north", 10), stream=live(60 * MIB, unstored_share=afresh / 61 / MIB))
+    assert (just.reason, just.max_bytes) == (Reason.HELD_FOR_CONSUMER, 60 * MIB)
+    some = one_plan(fleet("north", 10), stream=live(60 * MIB, unstored_share=afresh / 80 / MIB))
+    assert (some.reason, some.max_bytes) == (Reason.FITS, afresh)
+
+
 def test_it_is_held_above_the_owners_cap_too() -> None:
     owner = fleet("north", 500, events={"maxBytes": "8MiB"})
     result = one_plan(owner, stream=live(60 * MIB, unstored_share=0.5))

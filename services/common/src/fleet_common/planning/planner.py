@@ -92,7 +92,8 @@ def _need(fleet: RouterFleet, demand: _Demand, request: PlanRequest) -> Need:
         storage=fleet.spec.events.storage,
         replicas=fleet.spec.events.replicas,
         live=None if live is None else live.size_bytes,
-        unstored=0 if live is None else live.unstored_bytes,
+        # With headroom: it is estimated, and more arrives while the consumer is behind.
+        unstored=0 if live is None else ceil(live.unstored_bytes * HEADROOM),
         previous=request.previous.get(fleet.tenant),
         cap=fleet.spec.events.max_bytes,
     )

@@ -24,8 +24,9 @@ _SMALL_UNTIL: Final = 32 * 1024 * 1024
 class Need:
     """One stream's. `wanted` and `entitled` are at least the floor and multiples of a step.
 
-    `live` is its present size and `unstored` what of it no consumer has stored yet; None and
-    0 where there is no stream. `previous` is the size planned last, `cap` its owner's bound.
+    `live` is its present size and `unstored` what is to be kept of it until a consumer has
+    stored it, headroom included; None and 0 where there is no stream. `previous` is the size
+    planned last, `cap` its owner's bound.
     """
 
     weight: Fraction
