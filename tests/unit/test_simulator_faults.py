@@ -1,6 +1,8 @@
 from collections.abc import Iterable
 from random import Random
 
+import math
+
 import pytest
 
 from fleet_simulator.fault_jobs import padded
@@ -33,6 +35,8 @@ def test_rule_is_read_from_a_mapping() -> None:
         ({"kind": "cut", "probability": 2}, "cut: probability must be between 0 and 1"),
         ({"kind": "cut", "probability": "often"}, "cut: probability must be a number"),
         ({"kind": "cut", "probability": True}, "cut: probability must be a number"),
+        ({"kind": "cut", "after": None}, "cut: after must be a number"),
+        ({"kind": "huge", "rows": math.inf}, "huge: rows must be a number"),
         ({"kind": "cut", "devices": 5}, "devices must be text"),
         ({"kind": "latency", "seconds": -1}, "latency: seconds must be a number, 0 or more"),
         ({"kind": "latency", "seconds": float("nan")}, "latency: seconds"),

@@ -52,6 +52,7 @@ class Fault(StrEnum):
 LISTENER_FAULTS: Final = frozenset({Fault.OFFLINE, Fault.REFUSE})
 LOGIN_FAULTS: Final = frozenset({Fault.WRONG_PASSWORD})
 
+_MAY_BE_NONE: Final = frozenset({"seconds", "lasting", "category"})
 _DEFAULT_SECONDS: Final = {Fault.LATENCY: 0.2, Fault.REBOOT: 2.0}
 
 
@@ -180,8 +181,15 @@ def parse_rule(value: object) -> FaultRule:
         if name in given:
             given[name] = _texts(name, given[name])
     for name in ("probability", "seconds", "rate", "after", "lasting", "rows", "category"):
-        number = given.get(name)
-        if number is not None and (isinstance(number, bool) or not isinstance(number, int | float)):
+        number = given.get(name, 0)
+        if number is None and name in _MAY_BE_NONE:
+            continue
+        # JSON and YAML know infinity, and YAML reads a key without a value as null.
+        if (
+            isinstance(number, bool)
+            or not isinstance(number, int | float)
+            or not math.isfinite(number)
+        ):
             raise FaultError(f"{kind}: {name} must be a number")
     if not isinstance(given.get("message", ""), str):
         raise FaultError(f"{kind}: message must be text")
