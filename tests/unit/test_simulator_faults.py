@@ -1,7 +1,6 @@
+import math
 from collections.abc import Iterable
 from random import Random
-
-import math
 
 import pytest
 
