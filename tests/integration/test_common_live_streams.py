@@ -33,8 +33,9 @@ from fleet_common.streams.live import (
     look_at_account,
     server_version,
 )
+from fleet_common.streams.measure import measure_kinds
 from fleet_contracts.streams import StreamStorage, tenant_stream
-from fleet_contracts.subjects import TenantId
+from fleet_contracts.subjects import Kind, TenantId
 from support.fleets import fleet
 from support.nats import NatsServer, add_stream_on, nats_cluster
 
@@ -167,6 +168,26 @@ async def test_of_a_consumer_that_is_not_there_nothing_is_known(
     live = await north(nats_client)
     assert StoredPositions().judge(live, await durables_of(js, live)).slowest is None
     assert await look_at(nats_client, "FLEET_south") is None
+
+
+async def test_messages_are_measured_over_all_devices_not_the_first_by_name(
+    js: JetStreamContext, nats_client: Client
+) -> None:
+    await declare_stream(js, tenant_stream(NORTH, max_bytes=16 * MIB, max_age_seconds=3600))
+    # As many access points with little to say as switches with many interfaces.
+    devices = [("ap", 100)] * 150 + [("switch", 1100)] * 150
+    await asyncio.gather(
+        *(
+            js.publish(f"fleet.north.{name}-{number}.interfaces", bytes(size))
+            for number, (name, size) in enumerate(devices)
+        )
+    )
+    measured = await measure_kinds(nats_client, [NORTH])
+    stored = (await north(nats_client)).info.state
+    assert measured[NORTH].keys() == {Kind.INTERFACES}
+    mean = measured[NORTH][Kind.INTERFACES]
+    assert mean == pytest.approx(stored.bytes / stored.messages, rel=0.02)
+    assert (await measure_kinds(nats_client, [NORTH]))[NORTH][Kind.INTERFACES] == mean
 
 
 async def test_an_account_without_limits_of_its_own_is_seen_so(nats_client: Client) -> None:

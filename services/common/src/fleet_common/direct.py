@@ -43,11 +43,14 @@ async def last_messages(
 ) -> AsyncGenerator[StoredMessage]:
     """The newest message of every subject under the filter, each subject once, in chunks.
 
-    `limit`: of so many of the subjects, whichever. `timeout_seconds` bounds each request.
+    `limit`: of so many of the subjects, spread evenly over them in the order of their names:
+    devices whose names begin alike are often alike. `timeout_seconds` bounds each request.
     Raises TransientError when the broker or the stream does not answer; what was given before
     stays valid.
     """
-    subjects = (await _subjects(client, stream, subject_filter, timeout_seconds))[:limit]
+    subjects = sorted(await _subjects(client, stream, subject_filter, timeout_seconds))
+    if limit is not None and limit < len(subjects):
+        subjects = [subjects[number * len(subjects) // limit] for number in range(limit)]
     async for message in last_of_subjects(
         client, stream, subjects, timeout_seconds=timeout_seconds
     ):

@@ -37,6 +37,8 @@ async def measure_kinds(
 ) -> Mapping[TenantId, Mapping[Kind, float]]:
     """By tenant, the mean size of the newest messages of each kind that anybody published.
 
+    Of SAMPLES_PER_KIND devices, spread over all of them: the first by name may all be of one
+    model, and those chosen stay the same, so that a size does not change with every look.
     Each tenant's own: one with large messages must not change what another gets. A device
     that is down publishes a short status only: with kinds measured one by one it does not
     distort the others. Raises TransientError.
