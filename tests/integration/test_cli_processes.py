@@ -26,6 +26,7 @@ from fleet_cli.processes import (
 )
 from fleet_cli.restarts import RestartPolicy
 from fleet_cli.supervisor import Supervisor
+from fleet_common.errors import TransientError
 from support.waiting import eventually
 
 SLEEP = (sys.executable, "-c", "import time; time.sleep(600)")
@@ -181,6 +182,19 @@ async def test_a_process_that_the_system_will_not_start_is_tried_again_until_it_
     assert sum("cannot be started" in one for one in told) == 1
     await supervisor.stop(["thing"])
     assert not lives(second)
+
+
+async def test_a_process_that_cannot_be_started_now_may_be_tried_again(folder: DataFolder) -> None:
+    supervisor = Supervisor(folder, lambda _: None, QUICK)
+    logs = folder.logs.rename(folder / "elsewhere")
+    # A broker that is away is waited for in the same way: the run goes on.
+    with pytest.raises(TransientError, match="thing cannot be started: .*No such file"):
+        await supervisor.start(spec(folder, *SLEEP))
+    assert supervisor.names == ()
+    logs.rename(folder.logs)
+    await supervisor.start(spec(folder, *SLEEP))
+    assert supervisor.pid("thing") is not None
+    await supervisor.stop(["thing"])
 
 
 async def test_a_log_that_cannot_be_shortened_is_told_and_ends_nothing(

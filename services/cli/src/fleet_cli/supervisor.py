@@ -12,7 +12,7 @@ from fleet_cli.folder import DataFolder
 from fleet_cli.log_lines import readable_end
 from fleet_cli.processes import ChildProcess, ProcessSpec, bound_log, start_process
 from fleet_cli.restarts import RestartHistory, RestartPolicy, Trouble, after_end
-from fleet_common.errors import ConfigurationError
+from fleet_common.errors import ConfigurationError, TransientError
 
 _log = logging.getLogger(__name__)
 
@@ -62,10 +62,16 @@ class Supervisor:
         return None if entry is None or entry.child.exit_code is not None else entry.child.pid
 
     async def start(self, spec: ProcessSpec) -> None:
-        """Start a process and keep it running until it is stopped."""
+        """Start a process and keep it running until it is stopped.
+
+        Raises TransientError when the system has no process, memory or room for its log now.
+        """
         if spec.name in self._entries:
             raise ValueError(f"{spec.name} is supervised already")
-        child = await start_process(spec, os.getpid())
+        try:
+            child = await start_process(spec, os.getpid())
+        except OSError as error:
+            raise TransientError(f"{spec.name} cannot be started: {error}") from error
         entry = _Entry(spec, child)
         self._entries[spec.name] = entry
         self._write_down()
