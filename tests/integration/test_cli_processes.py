@@ -188,7 +188,7 @@ async def test_a_process_that_cannot_be_started_now_may_be_tried_again(folder: D
     supervisor = Supervisor(folder, lambda _: None, QUICK)
     logs = folder.logs.rename(folder / "elsewhere")
     # A broker that is away is waited for in the same way: the run goes on.
-    with pytest.raises(TransientError, match="thing cannot be started: .*No such file"):
+    with pytest.raises(TransientError, match=r"thing cannot be started: .*No such file"):
         await supervisor.start(spec(folder, *SLEEP))
     assert supervisor.names == ()
     logs.rename(folder.logs)
