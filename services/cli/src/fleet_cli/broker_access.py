@@ -1,6 +1,7 @@
 """Which NATS server a command talks to: the one named, or the running demo's."""
 
 import asyncio
+import logging
 from pathlib import Path
 from typing import Final
 
@@ -43,14 +44,29 @@ async def connect_once(settings: NatsSection, name: str) -> Client:
     Raises TransientError, and ConfigurationError for a URL that is none.
     """
     shown_url = without_credentials(settings.url)
+    heard = _Heard()
+    logger = logging.getLogger(connect.__module__)
+    logger.addHandler(heard)
     try:
         async with asyncio.timeout(_CONNECT_SECONDS):
             return await connect(settings, name)
     except TimeoutError:
         raise TransientError(
-            f"no NATS server answers at {shown_url} within {_CONNECT_SECONDS:g} s "
-            "(or it refuses the login): check address, FLEET_NATS__TOKEN or FLEET_NATS__USER "
-            "and FLEET_NATS__PASSWORD, and that the server runs"
+            f"no NATS server at {shown_url} lets us in within {_CONNECT_SECONDS:g} s "
+            f"({heard.reason or 'no answer'}): check address, FLEET_NATS__TOKEN or "
+            "FLEET_NATS__USER and FLEET_NATS__PASSWORD, and that the server runs"
         ) from None
     except NatsError as error:  # of a server that is away, or refuses, it is not told
         raise ConfigurationError(f"{shown_url}: {error}") from error
+    finally:
+        logger.removeHandler(heard)
+
+
+class _Heard(logging.Handler):
+    """What the client complains of goes into the one message, not beside it."""
+
+    reason = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the newest reason."""
+        self.reason = str(getattr(record, "reason", "")) or record.getMessage()

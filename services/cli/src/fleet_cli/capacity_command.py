@@ -61,7 +61,10 @@ def capacity_command(  # noqa: PLR0913 - one parameter for each option
     budget: Annotated[
         int,
         typer.Option(
-            parser=bytes_of, metavar="SIZE", help="What all event streams together may take."
+            parser=bytes_of,
+            metavar="SIZE",
+            help="What all event streams together may take.",
+            show_default="128MB",
         ),
     ] = DEFAULT_BUDGET_BYTES,  # pyright: ignore[reportArgumentType]
     retention_days: Annotated[

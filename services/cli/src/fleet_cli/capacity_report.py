@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fleet_cli.words import counted
 from fleet_common.capacity import Capacity, FleetCapacity
 from fleet_common.planning import HEADROOM
 from fleet_common.units import format_about, format_duration, format_size
@@ -80,8 +81,9 @@ def _fleet_json(one: FleetCapacity) -> dict[str, object]:
 def show(result: Capacity, console: Console) -> None:
     """Tables from the events to the disk, and the incident's configuration beside them."""
     console.print(
-        f"{result.devices:,} devices of {len(result.fleets)} tenants, "
-        f"{result.interfaces} interfaces each; {format_size(result.budget_bytes)} for all streams"
+        f"{counted(result.devices, 'device')} of {counted(len(result.fleets), 'tenant')}, "
+        f"{counted(result.interfaces, 'interface')} each; "
+        f"{format_size(result.budget_bytes)} for all streams"
     )
     console.print(_kinds(result))
     console.print(_streams(result.fleets))
@@ -93,7 +95,11 @@ def show(result: Capacity, console: Console) -> None:
 def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold")
     for number, column in enumerate(columns):
-        table.add_column(column, justify="left" if number == 0 else "right")
+        if number == 0:
+            # A name that lost its end may be another's: what lacks room goes on below.
+            table.add_column(column, overflow="fold")
+        else:
+            table.add_column(column, justify="right", no_wrap=True)
     return table
 
 
@@ -113,7 +119,7 @@ def _kinds(result: Capacity) -> Table:
 
 def _streams(fleets: Sequence[FleetCapacity]) -> Table:
     table = _table(
-        "Streams", "tenant", "devices", "max_bytes", "replay window", "wanted", "full after",
+        "Streams", "tenant", "devices", "max_bytes", "replay\nwindow", "wanted", "full\nafter",
         "pollers", "reason",
     )  # fmt: skip
     for one in fleets:

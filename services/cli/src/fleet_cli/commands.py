@@ -31,6 +31,7 @@ def build_app() -> typer.Typer:
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",  # the lines of a docstring's paragraph are one text
     )
     app.command("demo")(demo)
     events = typer.Typer(help="Look at the events on the streams.", no_args_is_help=True)
@@ -46,6 +47,7 @@ def build_app() -> typer.Typer:
 
 
 def demo(  # noqa: PLR0913 - one parameter for each option
+    context: typer.Context,
     *,
     devices: Annotated[int, typer.Option(min=1, max=5000, help="Simulated routers.")] = 101,
     tenants: Annotated[int, typer.Option(min=1, max=50, help="Tenants they are spread over.")] = 3,
@@ -103,6 +105,7 @@ def demo(  # noqa: PLR0913 - one parameter for each option
             parser=bytes_of,
             metavar="SIZE",
             help="What all event streams together may take; the planner divides it.",
+            show_default="128MB",
         ),
     ] = DEFAULT_BUDGET_BYTES,  # pyright: ignore[reportArgumentType]
     page_port: Annotated[
@@ -146,7 +149,14 @@ def demo(  # noqa: PLR0913 - one parameter for each option
     """
     if fleet is None and credentials_dir is not None:
         raise typer.BadParameter("goes with --fleet", param_hint="--credentials-dir")
-    if fleet is None and devices < tenants:
+    if fleet is not None:
+        for name in ("devices", "tenants", "seed"):
+            source = context.get_parameter_source(name)
+            if source is not None and source.name == "COMMANDLINE":
+                raise typer.BadParameter(
+                    "is for simulated routers; leave it out with --fleet", param_hint=f"--{name}"
+                )
+    elif devices < tenants:
         raise typer.BadParameter(
             f"{devices} devices cannot be spread over {tenants} tenants", param_hint="--devices"
         )

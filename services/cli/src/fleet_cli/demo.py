@@ -29,6 +29,7 @@ from fleet_cli.sse_client import SseClient
 from fleet_cli.status import Moment, count_devices, rates, status_line
 from fleet_cli.summary import Summary
 from fleet_cli.supervisor import Supervisor
+from fleet_cli.words import counted
 from fleet_common.admin import serve_admin
 from fleet_common.broker import close
 from fleet_common.errors import TransientError
@@ -211,8 +212,8 @@ class Demo:
 
     def _announce(self, foundation: Foundation, followed: FollowedFleets) -> None:
         followed.write_running()
-        fleets, devices = len(followed.fleets), len(active_devices(followed.fleets))
-        self._console.say(f"{devices} devices of {fleets} tenants")
+        devices = counted(len(active_devices(followed.fleets)), "device")
+        self._console.say(f"{devices} of {counted(len(followed.fleets), 'tenant')}")
         self._console.say(f"live page   {foundation.page_url}")
         self._console.say(f"events      curl -N {foundation.page_url}api/v1/events")
         self._console.say(f"data, logs  {self._folder.path}")

@@ -65,8 +65,21 @@ def doctor(  # noqa: PLR0913 - one parameter for each option
 
     Exits with 1 when a check fails; warnings do not count.
     """
+    if fleet is None and credentials_dir is not None:
+        raise typer.BadParameter("goes with --fleet", param_hint="--credentials-dir")
     target = None
-    if router is not None:
+    if router is None:
+        of_router = {
+            "--password-file": password_file,
+            "--ca-file": ca_file,
+            "--server-name": server_name,
+            "--fingerprint": fingerprint,
+            "--tls": None if tls is TlsMode.PLAIN else tls,
+        }
+        for name, value in of_router.items():
+            if value is not None:
+                raise typer.BadParameter("goes with --router", param_hint=name)
+    else:
         if tls is TlsMode.PINNED and fingerprint is None:
             raise typer.BadParameter("--tls pinned needs it", param_hint="--fingerprint")
         try:
@@ -104,4 +117,5 @@ def _password(file: Path | None, router: str, user: str) -> str:
     try:
         return file.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise typer.BadParameter(f"{file}: {error}", param_hint="--password-file") from error
+        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
+        raise typer.BadParameter(f"{file}: {reason}", param_hint="--password-file") from error

@@ -193,6 +193,7 @@ class Shards:
 def describe(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
     """Lines for a person: devices of each shard by tenant."""
     return [
-        f"{tenant}: " + ", ".join(f"{shard} {devices}" for shard, devices in sorted(shards.items()))
+        f"{tenant}: "
+        + (", ".join(f"{name} {devices}" for name, devices in sorted(shards.items())) or "none yet")
         for tenant, shards in sorted(counts.items())
     ]

@@ -1,12 +1,17 @@
 """The status line: what is seen between two readings, as one line of text."""
 
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from fleet_cli.database import DeviceState
-from fleet_cli.figures import Figures
+from fleet_cli.figures import Figures, StreamSize
+from fleet_cli.words import counted
 from fleet_common.units import format_duration, format_size
+
+_STREAMS_SHOWN: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +95,30 @@ def status_line(
         parts.append(f"{speed.polls:.1f} polls/s")
         parts.append(f"{speed.events:.1f} events/s")
     if figures.positions is not None:
-        parts.append(f"{sum(one.rows_stored for one in figures.positions):,} rows")
+        parts.append(counted(sum(one.rows_stored for one in figures.positions), "row"))
     if figures.streams:
-        sizes = ", ".join(
-            f"{one.tenant} {format_size(one.bytes)} of {format_size(one.max_bytes)}"
-            for one in figures.streams
-        )
-        parts.append(f"streams {sizes}")
+        parts.append(f"streams {_sizes(figures.streams)}")
     else:
         parts.append("streams unknown (broker not ready)")
     if restarts:
-        parts.append(f"{restarts} restarts")
+        parts.append(counted(restarts, "restart"))
     return " · ".join(parts)
+
+
+def _sizes(streams: Sequence[StreamSize]) -> str:
+    """Each stream, or of many the sum and the fullest: the line is to fit a terminal."""
+    if len(streams) <= _STREAMS_SHOWN:
+        return ", ".join(
+            f"{one.tenant} {format_size(one.bytes)} of {format_size(one.max_bytes)}"
+            for one in streams
+        )
+    held, allowed = sum(one.bytes for one in streams), sum(one.max_bytes for one in streams)
+    fullest = max(streams, key=_share)
+    return (
+        f"{format_size(held)} of {format_size(allowed)}, "
+        f"fullest {fullest.tenant} {_share(fullest):.0%}"
+    )
+
+
+def _share(one: StreamSize) -> float:
+    return one.bytes / one.max_bytes

@@ -88,9 +88,12 @@ def _places(data_dir: Path, nats: str | None, database: str | None) -> _Places:
     folder = DataFolder(data_dir.absolute())
     running = folder.running()
     if running is None:
+        todo = "Name another folder with --data-dir"
+        if folder.logs.exists():
+            todo = "Start it again (its data is still there)"
         raise TransientError(
             f"no demo runs in {data_dir}: its NATS server and its database cannot be reached. "
-            "Start it again (its data is still there), or name both with --nats and --database"
+            f"{todo}, or name both with --nats and --database"
         )
     simulator, notes = _simulator(folder)
     return _Places(broker_settings(None, data_dir), running.database_url, simulator, notes)

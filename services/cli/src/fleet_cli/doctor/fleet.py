@@ -4,6 +4,7 @@ from pathlib import Path
 
 from fleet_cli.doctor.result import Result, fail, ok, warn
 from fleet_cli.fleets import active_devices, missing_secrets
+from fleet_cli.words import counted
 from fleet_common.errors import ConfigurationError
 from fleet_common.fleet_spec import load_fleet_file
 from fleet_common.planning import PlanningError, plan
@@ -15,9 +16,10 @@ def check_fleet(file: Path, credentials: Path, budget_bytes: int) -> list[Result
     try:
         fleets = load_fleet_file(file)
     except ConfigurationError as error:
-        return [fail("fleet file", str(error), "correct the fields named")]
-    devices = len(active_devices(fleets))
-    results = [ok("fleet file", f"{len(fleets)} fleets, {devices} devices to poll")]
+        what = str(error).removeprefix("fleet file ")
+        return [fail("fleet file", what, "correct what is named, or give another file")]
+    devices = counted(len(active_devices(fleets)), "device")
+    results = [ok("fleet file", f"{counted(len(fleets), 'fleet')}, {devices} to poll")]
     missing = missing_secrets(fleets, credentials)
     results += [
         fail("secrets", line, "create it, readable by you alone (chmod 600)") for line in missing
