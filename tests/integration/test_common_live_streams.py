@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import nats
@@ -12,6 +13,7 @@ from nats.js.api import ConsumerConfig, StreamConfig
 
 from fleet_common.broker import declare_bucket, declare_stream
 from fleet_common.errors import TransientError
+from fleet_common.jetstream_api import Answer
 from fleet_common.planning import (
     AccountLimits,
     ExistingStream,
@@ -259,3 +261,18 @@ async def test_a_stream_without_a_leader_is_not_planned_as_if_it_were_not_there(
         with pytest.raises(TransientError, match="no server leads FLEET_north;"):
             await list_streams(client)
         await client.close()
+
+
+async def test_a_stream_whose_leader_was_elected_while_it_was_listed_is_there(
+    js: JetStreamContext, nats_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cluster gathers the list for seconds, and does not ask again who was silent at first."""
+    await declare_stream(js, tenant_stream(NORTH, max_bytes=MIB, max_age_seconds=3600))
+
+    async def listed(*_: object) -> AsyncGenerator[Answer]:
+        yield {"streams": None, "missing": ["FLEET_north", "FLEET_deleted"], "total": 2}
+
+    monkeypatch.setattr("fleet_common.streams.live.list_pages", listed)
+    found = await list_streams(nats_client)
+    assert found.keys() == {"FLEET_north"}
+    assert found["FLEET_north"].max_bytes == MIB

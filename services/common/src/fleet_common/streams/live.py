@@ -22,6 +22,8 @@ from fleet_contracts.subjects import TenantId, tenant_of_stream, tenant_subjects
 
 _DURABLES: Final = frozenset({WRITER_CONSUMER, FIRMWARE_CONSUMER})
 _LOOKS_TO_BE_BEHIND: Final = 2
+_ELECTED_SECONDS: Final = 1.0
+"""How long a stream's leader may take to say that it is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +103,21 @@ async def list_streams(client: Client, *, timeout_seconds: float = 5.0) -> dict[
     """
     found: dict[str, LiveStream] = {}
     async for answer in list_pages(client, "STREAM.LIST", timeout_seconds):
-        missing = cast("list[str]", answer.get("missing") or [])
-        silent = sorted(name for name in missing if tenant_of_stream(name) is not None)
-        if silent:
-            raise TransientError(f"no server leads {', '.join(silent)}; waiting for the election")
-        for document in cast("list[Answer]", answer.get("streams") or []):
-            one = _live_stream(document)
-            found[one.name] = one
+        listed = [_live_stream(one) for one in cast("list[Answer]", answer.get("streams") or [])]
+        for name in cast("list[str]", answer.get("missing") or []):
+            if tenant_of_stream(name) is not None:
+                listed += await _elected(client, name)
+        found.update((one.name, one) for one in listed)
     return found
+
+
+async def _elected(client: Client, stream: str) -> list[LiveStream]:
+    """A stream that had no leader when it was listed, if it has one now; none when it is gone."""
+    try:
+        one = await look_at(client, stream, timeout_seconds=_ELECTED_SECONDS)
+    except TransientError as error:
+        raise TransientError(f"no server leads {stream}; waiting for the election") from error
+    return [] if one is None else [one]
 
 
 async def look_at(
