@@ -107,12 +107,20 @@ async def test_a_strangers_stream_that_is_named_like_ours_is_left_as_it_is(
 async def test_subjects_that_someone_changes_are_put_right(
     js: JetStreamContext, nats_client: Client
 ) -> None:
+    async def change(*subjects: str) -> None:
+        config = (await js.stream_info("FLEET_north")).config
+        config.subjects = list(subjects)
+        await js.update_stream(config)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+
     applier = alone(nats_client, StreamBudget(100 * MIB, None))
     await applier.apply(fleets(NORTH))
-    config = (await js.stream_info("FLEET_north")).config
-    config.subjects = ["vehicles.>"]
-    await js.update_stream(config)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+    await change("vehicles.>")
     assert (await applier.apply(fleets(NORTH))).refused == {}
+    assert (await js.stream_info("FLEET_north")).config.subjects == ["fleet.north.>"]
+    # By another owner too, who cannot know that it was declared.
+    await change("fleet.north.>", "vehicles.>")
+    again = alone(nats_client, StreamBudget(100 * MIB, None))
+    assert (await again.apply(fleets(NORTH))).refused == {}
     assert (await js.stream_info("FLEET_north")).config.subjects == ["fleet.north.>"]
 
 

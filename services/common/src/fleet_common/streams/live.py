@@ -59,13 +59,13 @@ class LiveStream:
     def tenant(self) -> TenantId | None:
         """Whose stream it is; None for a bucket, and for a stranger's, whatever its name.
 
-        A stream of RouterFleet listens to its tenant's subjects and to nothing else.
+        A stream of RouterFleet listens to its tenant's subjects, whatever was added by hand.
         """
-        tenant, subjects = tenant_of_stream(self.name), self.info.config.subjects or ()
-        if tenant is None or not subjects:
+        tenant = tenant_of_stream(self.name)
+        if tenant is None:
             return None
         own = tenant_subjects(tenant).removesuffix(">")
-        return tenant if all(one.startswith(own) for one in subjects) else None
+        return tenant if any(one.startswith(own) for one in self.existing.subjects) else None
 
     @property
     def reservation(self) -> Reservation:

@@ -54,8 +54,9 @@ def names_taken(
         heard = ", ".join(live.existing.subjects) or "no subjects"
         taken[fleet.tenant] = (
             f"stream {name} is there already and listens to {heard}, while RouterFleet's own "
-            f"listens to {tenant_subjects(fleet.tenant)}: it is left as it is. Delete it, or give "
-            "the RouterFleet another name"
+            f"listens to {tenant_subjects(fleet.tenant)}: it is left as it is. If it is a "
+            "stranger's, delete it or give the RouterFleet another name; if its subjects were "
+            "changed, change them back"
         )
     return taken
 

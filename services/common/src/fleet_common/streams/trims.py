@@ -58,7 +58,8 @@ class Trim:
             f"its limit went from {format_size(self.max_bytes_before)} to "
             f"{format_size(self.max_bytes)}"
             if self.cause == TRIM_CAUSE_SHRUNK
-            else f"it is full at {format_size(self.max_bytes)} and the metrics-writer is behind"
+            else "the metrics-writer is further behind than the stream's limits "
+            f"({format_size(self.max_bytes)}, and its age) reach"
         )
         stored = f"{self.unstored} of them not stored" if self.unstored else "all of them stored"
         return (
