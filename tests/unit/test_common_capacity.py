@@ -4,7 +4,13 @@ import pytest
 
 from fleet_common.capacity import Naive, capacity, seconds_to_fill
 from fleet_common.measured_sizes import CATALOG_INTERFACES, TABLES, stored_bytes
-from fleet_common.planning import BudgetTooSmallError, Reason
+from fleet_common.planning import (
+    BudgetTooSmallError,
+    Reason,
+    ServerBudget,
+    bucket_reservations,
+    messages_per_second,
+)
 from fleet_contracts.catalog import load_catalog
 from fleet_contracts.subjects import Kind
 from fleet_writer.settings import RetentionSection
@@ -131,6 +137,16 @@ def test_memory_streams_need_a_larger_server() -> None:
     in_memory = capacity([fleet("north", 101, events={"storage": "memory"})], BROKER_BYTES)
     grown = in_memory.server_memory_bytes - in_files.server_memory_bytes
     assert grown > in_memory.fleets[0].plan.max_bytes
+
+
+def test_the_server_has_memory_for_the_buckets_too() -> None:
+    result = capacity([fleet("north", 10)], BROKER_BYTES)
+    server = ServerBudget(result.server_memory_bytes, 0)
+    rate = messages_per_second(fleet("north", 10))
+    files = 1 + len(bucket_reservations())
+    assert server.stream_budget(files, rate).memory_bytes == 0
+    with pytest.raises(BudgetTooSmallError):
+        server.stream_budget(files + 1, rate)
 
 
 def test_a_budget_below_the_floors_is_refused() -> None:

@@ -12,6 +12,7 @@ from fleet_common.fleet_spec import RouterFleet, RouterFleetSpec
 from fleet_common.measured_sizes import CATALOG_INTERFACES, TABLES, stored_bytes
 from fleet_common.planning import (
     StreamPlan,
+    bucket_reservations,
     bytes_per_second,
     cadence_seconds,
     messages_per_second,
@@ -107,7 +108,7 @@ class Capacity:
     naive_bytes_per_day: float
     naive_hours_to_fill_budget: float | None
     server_memory_bytes: int
-    """The nats-server's container limit for the planned streams."""
+    """The nats-server's container limit for the planned streams and RouterFleet's own buckets."""
 
     @property
     def messages_per_day(self) -> float:
@@ -227,7 +228,7 @@ def _tables(
 def _server_memory(fleets: Sequence[RouterFleet], plans: Sequence[StreamPlan]) -> int:
     in_memory = [p for p in plans if p.definition.storage is StreamStorage.MEMORY]
     return server_memory_needed(
-        len(plans) - len(in_memory),
+        len(plans) - len(in_memory) + len(bucket_reservations()),
         sum(p.max_bytes for p in in_memory),
         sum(messages_per_second(fleet) for fleet in fleets),
     )
