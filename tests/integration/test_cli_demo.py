@@ -116,6 +116,34 @@ async def test_nothing_outlives_a_runner_that_is_killed_and_the_next_one_goes_on
     assert_all_accounted_for(summary)
 
 
+async def test_two_signals_of_one_moment_are_one_request_and_a_later_one_ends_at_once(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "data"
+    async with demo(folder, *SMALL) as run:
+        await run.running()
+        await run.everybody_up(DEVICES)
+        run.process.send_signal(signal.SIGTERM)
+        code, summary = await run.interrupt()
+    assert code == 0, run.progress()
+    assert_all_accounted_for(summary)
+    async with demo(folder, *SMALL) as run:
+        await run.running()
+        await run.everybody_up(DEVICES)
+        # What is stopped cannot end in order: the demo waits for it.
+        os.kill(run.pid_of("writer"), signal.SIGSTOP)
+        run.process.send_signal(signal.SIGINT)
+        await run.said("stopping")
+        hurried = "not waiting any longer"
+        async with asyncio.timeout(20):
+            while hurried not in run.progress():
+                run.process.send_signal(signal.SIGINT)
+                await asyncio.sleep(0.1)
+        code, summary = await run.end()
+    assert (code, summary) == (1, {}), run.progress()
+    assert "ended at once, without accounts; data is kept" in run.progress()
+
+
 async def test_a_running_demo_can_be_looked_at_and_ends_cleanly_at_ctrl_c(
     tmp_path: Path,
 ) -> None:

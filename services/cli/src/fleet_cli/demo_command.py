@@ -5,6 +5,7 @@ import json
 import logging
 import signal
 import sys
+import time
 from typing import Final
 
 from rich.console import Console
@@ -22,6 +23,12 @@ from fleet_common.logs import configure_logging
 from fleet_common.settings import LogSection
 
 EXIT_OK: Final = 0
+_ONE_REQUEST_SECONDS: Final = 0.5
+"""Signals so close together are one request: `timeout` signals its child and then the group."""
+
+
+class _EndedAtOnceError(Exception):
+    """Asked to end a second time: there are no accounts."""
 
 
 def run_demo(options: DemoOptions, *, as_json: bool) -> int:
@@ -44,6 +51,9 @@ def run_demo(options: DemoOptions, *, as_json: bool) -> int:
         summary = asyncio.run(_run(options, folder, console))
     except (FleetError, ExceptionGroup) as error:
         return exit_code_of(error)
+    except _EndedAtOnceError:
+        console.warn("ended at once, without accounts; data is kept")
+        return EXIT_FAILED
     finally:
         lock.release()
     if summary is None:
@@ -53,18 +63,20 @@ def run_demo(options: DemoOptions, *, as_json: bool) -> int:
 
 
 async def _run(options: DemoOptions, folder: DataFolder, console: RunConsole) -> Summary | None:
-    """None when it was stopped while starting."""
+    """None when it was stopped while starting. Raises _EndedAtOnceError."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     running = asyncio.create_task(Demo(options, folder, console, stop).run())
-    asked = 0
+    asked_at = 0.0
+    hurried = False
 
     def on_signal() -> None:
-        nonlocal asked
-        asked += 1
+        nonlocal asked_at, hurried
         if not stop.is_set():
+            asked_at = time.monotonic()
             stop.set()
-        elif asked == 2:  # noqa: PLR2004 - the second Ctrl-C
+        elif not hurried and time.monotonic() - asked_at >= _ONE_REQUEST_SECONDS:
+            hurried = True
             console.warn("not waiting any longer; ending every process now")
             running.cancel()
 
@@ -73,7 +85,7 @@ async def _run(options: DemoOptions, folder: DataFolder, console: RunConsole) ->
     try:
         return await running
     except asyncio.CancelledError:
-        return None
+        raise _EndedAtOnceError from None
 
 
 def _clear_left_over(folder: DataFolder, console: RunConsole) -> None:

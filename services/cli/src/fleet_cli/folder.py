@@ -154,8 +154,9 @@ def load_kept(folder: DataFolder) -> Kept:
             ports={}, nats_token=secrets.token_urlsafe(24), database_password=secrets.token_hex(16)
         )
     except (OSError, ValidationError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is damaged"
         raise ConfigurationError(
-            f"{file} cannot be read ({error}); its database password is lost with it. "
+            f"{file} cannot be read ({reason}); its database password is lost with it. "
             f"Delete {folder.path} to begin anew"
         ) from error
 
