@@ -21,6 +21,8 @@ from fleet_contracts.streams import FIRMWARE_CONSUMER, WRITER_CONSUMER, StreamSt
 from fleet_contracts.subjects import TenantId, tenant_of_stream, tenant_subjects
 
 _DURABLES: Final = frozenset({WRITER_CONSUMER, FIRMWARE_CONSUMER})
+_CONSUMERS_OF_A_PAGE: Final = 256
+"""nats-server's JSApiListLimit."""
 _LOOKS_TO_BE_BEHIND: Final = 2
 _ELECTED_SECONDS: Final = 1.0
 """How long a stream's leader may take to say that it is one."""
@@ -219,13 +221,19 @@ class StoredPositions:
 async def durables_of(js: JetStreamContext, stream: LiveStream) -> list[ConsumerInfo]:
     """Our durable consumers that it has; none when it is gone. Raises other nats errors.
 
-    Each is asked for by its name: the broker lists consumers in pages of 256, and readers that
-    nobody counts (clients, tools) would push ours off the first.
+    The broker lists consumers in pages, and readers that nobody counts (clients, tools) may push
+    ours off the first: where it is full, each is asked for by its name.
     """
     if not stream.info.state.consumer_count:
         return []
-    found = await asyncio.gather(*(_consumer(js, stream.name, one) for one in sorted(_DURABLES)))
-    return [one for one in found if one is not None]
+    try:
+        listed = await js.consumers_info(stream.name)
+    except NotFoundError:
+        return []
+    if len(listed) >= _CONSUMERS_OF_A_PAGE:
+        found = await asyncio.gather(*(_consumer(js, stream.name, one) for one in _DURABLES))
+        listed = [one for one in found if one is not None]
+    return [one for one in listed if one.name in _DURABLES]
 
 
 async def _consumer(js: JetStreamContext, stream: str, name: str) -> ConsumerInfo | None:
