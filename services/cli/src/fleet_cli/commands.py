@@ -144,8 +144,9 @@ def demo(  # noqa: PLR0913 - one parameter for each option
 ) -> None:
     """Run everything here: routers (simulated or --fleet), NATS, PostgreSQL, all services, a page.
 
-    Ctrl-C stops it in order and says what became of every event. Data survives; the same
-    command goes on with it. Exits with 1 when an event is unaccounted for, 2 on bad input.
+    Ctrl-C stops it in order and says what became of every event; a second one ends it at once.
+    Data survives; the same command goes on with it. Exits with 1 when an event is unaccounted
+    for or nobody counted, 2 on bad input.
     """
     if fleet is None and credentials_dir is not None:
         raise typer.BadParameter("goes with --fleet", param_hint="--credentials-dir")

@@ -18,9 +18,11 @@ from fleet_cli.foundation import fleet_source
 from fleet_cli.options import DemoOptions
 from fleet_cli.processes import end_left_over
 from fleet_cli.summary import Summary
+from fleet_cli.words import counted
 from fleet_common.errors import ConfigurationError, FleetError
 from fleet_common.logs import configure_logging
 from fleet_common.settings import LogSection
+from fleet_common.units import format_duration
 
 EXIT_OK: Final = 0
 _ONE_REQUEST_SECONDS: Final = 0.5
@@ -99,14 +101,15 @@ def _report(summary: Summary, console: RunConsole, *, as_json: bool) -> int:
         sys.stdout.write(json.dumps(summary.to_json()) + "\n")
         sys.stdout.flush()
     backlog = sum(account.backlog for account in summary.accounts.values())
-    before = f" ({backlog} of them left by an earlier run)" if backlog else ""
-    told = f", {summary.sse_told} replaced by a reset" if summary.sse_resets else ""
+    before = f" ({backlog:,} of them left by an earlier run)" if backlog else ""
+    told = f", {summary.sse_told:,} replaced by a reset" if summary.sse_resets else ""
+    events, polls = counted(summary.events, "event"), counted(summary.polls, "poll")
     console.say(
-        f"{summary.events} events of {summary.polls} polls in {summary.seconds:g} s: "
-        f"{summary.events_stored} stored{before}, {summary.rejected} rejected, "
-        f"{summary.lost} lost, {summary.unaccounted} unaccounted for, "
-        f"{summary.duplicates} doubled; "
-        f"{summary.sse_events} sent to the event stream's client{told}"
+        f"{events} of {polls} in {format_duration(summary.seconds)}: "
+        f"{summary.events_stored:,} stored{before}, {summary.rejected:,} rejected, "
+        f"{summary.lost:,} lost, {summary.unaccounted:,} unaccounted for, "
+        f"{summary.duplicates:,} doubled; "
+        f"{summary.sse_events:,} sent to the event stream's client{told}"
     )
     for line in summary.problems:
         console.warn(line)

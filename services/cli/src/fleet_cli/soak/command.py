@@ -82,7 +82,7 @@ def soak_command(  # noqa: PLR0913 - one parameter for each option
     loses or doubles an event, or goes above a limit; with 2 on bad input.
     """
     if sum((naive, heal, everything)) > 1:
-        raise typer.BadParameter("one of --naive, --heal and --all")
+        raise typer.BadParameter("give only one of --naive, --heal and --all")
     if devices < tenants:
         raise typer.BadParameter(f"{devices} devices cannot be spread over {tenants} tenants")
     options = SoakOptions(
