@@ -39,7 +39,7 @@ from fleet_common.streams.measure import measure_kinds
 from fleet_contracts.streams import StreamStorage, tenant_stream
 from fleet_contracts.subjects import Kind, TenantId
 from support.fleets import fleet
-from support.nats import NatsServer, add_stream_on, nats_cluster
+from support.nats import NatsServer, add_stream_on, kill_one, nats_cluster
 
 MIB = 1024**2
 NORTH = TenantId("north")
@@ -252,14 +252,14 @@ async def test_a_stream_without_a_leader_is_not_planned_as_if_it_were_not_there(
         client = await nats.connect(servers[0].url)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
         await add_stream_on(client, "0", StreamConfig(name="FLEET_south", subjects=["south"]))
         await add_stream_on(client, "2", StreamConfig(name="ORDERS", subjects=["orders"]))
-        servers[2].kill()
+        await kill_one(servers[2], client)
         # A stranger's keeps nobody from planning.
-        assert (await list_streams(client)).keys() == {"FLEET_south"}
+        assert (await list_streams(client, timeout_seconds=10)).keys() == {"FLEET_south"}
         servers[2].start()
         await add_stream_on(client, "2", StreamConfig(name="FLEET_north", subjects=["north"]))
-        servers[2].kill()
+        await kill_one(servers[2], client)
         with pytest.raises(TransientError, match="no server leads FLEET_north;"):
-            await list_streams(client)
+            await list_streams(client, timeout_seconds=10)
         await client.close()
 
 

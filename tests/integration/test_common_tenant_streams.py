@@ -18,7 +18,7 @@ from fleet_common.tenant_streams import (
 )
 from fleet_contracts.streams import tenant_stream as definition_of
 from fleet_contracts.subjects import TenantId
-from support.nats import NatsServer, add_stream_on, nats_cluster
+from support.nats import NatsServer, add_stream_on, kill_one, nats_cluster
 
 NORTH = TenantId("north")
 SOUTH = TenantId("south")
@@ -87,7 +87,7 @@ async def test_a_stream_without_a_leader_is_there_and_holds_up_no_other(tmp_path
         for tag, tenant in (("0", NORTH), ("2", SOUTH)):
             config = nats.js.api.StreamConfig(name=f"FLEET_{tenant}", subjects=[tenant])
             await add_stream_on(client, tag, config)
-        servers[2].kill()
+        await kill_one(servers[2], client)
         for found in (
             await tenant_streams(client, timeout_seconds=10),
             await streams_of(client, [NORTH, SOUTH], timeout_seconds=1),

@@ -29,7 +29,7 @@ from fleet_contracts.subjects import (
     tenant_id,
 )
 from fleet_simulator.upgrade_host import Answer, UpgradeHost, running_upgrade_host
-from support.nats import NatsServer, add_stream_on, nats_cluster
+from support.nats import NatsServer, add_stream_on, kill_one, nats_cluster
 from support.ports import free_port
 from support.processes import service_process
 from support.waiting import eventually
@@ -543,7 +543,7 @@ async def test_a_stream_without_a_leader_is_not_gone(host: UpgradeHost, tmp_path
             await eventually(
                 lambda: service.metric("fleet_firmware_streams"), lambda n: n == 2, what="bound"
             )
-            servers[2].kill()
+            await kill_one(servers[2], client)
             await eventually(
                 service.log_text,
                 lambda text: "says nothing of a tenant's stream" in text,

@@ -23,7 +23,7 @@ from support.gateway_process import (
     gateway_process,
     running_gateway,
 )
-from support.nats import NatsServer, add_stream_on, nats_cluster
+from support.nats import NatsServer, add_stream_on, kill_one, nats_cluster
 from support.sse import Frame, SseClient, sse
 from support.waiting import eventually
 
@@ -424,7 +424,7 @@ async def test_a_stream_without_a_leader_is_no_empty_fleet_and_keeps_nobody_wait
             stream = tenant_stream(router.tenant, max_bytes=1 << 20, max_age_seconds=3600)
             await add_stream_on(client, str(place), stream_config(stream))
             await publish(client.jetstream(), router, router.poll(0))  # pyright: ignore[reportUnknownMemberType] - as above
-        servers[2].kill()
+        await kill_one(servers[2], client)
         settings = {"TENANTS": json.dumps(fixed)} if fixed else {}
         async with (
             running_gateway(servers[0], tmp_path / "gateway", **settings) as gateway,

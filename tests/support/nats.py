@@ -158,6 +158,20 @@ async def add_stream_on(client: Client, tag: str, config: StreamConfig) -> None:
             return
 
 
+async def kill_one(server: NatsServer, client: Client) -> None:
+    """Kill a server of a cluster; waits until the others answer, it may have led them."""
+    server.kill()
+    deadline = time.monotonic() + 2 * _START_DEADLINE_SECONDS
+    while True:
+        try:
+            await client.request("$JS.API.STREAM.NAMES", timeout=1)
+        except (NatsError, TimeoutError):
+            if time.monotonic() > deadline:
+                raise
+        else:
+            return
+
+
 @pytest.fixture
 def nats_server(tmp_path: Path) -> Iterator[NatsServer]:
     """A fresh server of this test's own."""
