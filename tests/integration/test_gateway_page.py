@@ -200,6 +200,9 @@ async def test_a_silent_fleet_keeps_its_connection_and_a_dead_one_is_noticed(
         async def heartbeats() -> int:
             return heard.count("heartbeat")
 
+        # The snapshot that every connection begins with has been heard, or was sent before.
+        await eventually(heartbeats, lambda now: now >= 1)
+        heard.clear()
         for _ in range(4):
             before = await heartbeats()
             # The second of two was sent after the clock had gone on.
