@@ -2,8 +2,10 @@
 
 import pytest
 
+from fleet_common.assigner import Step
 from fleet_common.liveness import State
 from fleet_contracts.subjects import DeviceId
+from fleet_operator.assigning import Ask, Found
 from fleet_operator.fleets import Fleets
 from fleet_operator.kinds import ROUTER_FLEET
 from fleet_operator.scaling import Pace
@@ -43,3 +45,12 @@ def test_devices_without_a_record_are_assigned_to_nobody() -> None:
     (known,) = Fleets(store).read()
     shards = Shards(store, Pace(), lambda _: {DeviceId("r1")})
     assert shards.ask(known).devices == ("r0", "r2")
+
+
+@pytest.mark.parametrize(("settled", "expected"), [(True, frozenset({0})), (False, None)])
+def test_nobody_is_taken_away_while_one_may_still_poll_what_it_has_no_more(
+    *, settled: bool, expected: frozenset[int] | None
+) -> None:
+    shares = {"shard-0": (DeviceId("r0"),), "shard-1": ()}
+    step = Step(ALIVE, shares, 0, settled=settled)
+    assert Found(Ask((DeviceId("r0"),), ("shard-0",)), step, at=0.0).holding == expected

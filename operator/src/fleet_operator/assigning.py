@@ -61,8 +61,10 @@ class Found:
     """Of the living shards that have polled each of their devices."""
 
     @property
-    def holding(self) -> frozenset[int]:
-        """Ordinals of shards with devices."""
+    def holding(self) -> frozenset[int] | None:
+        """Ordinals of shards with devices; None while one may still poll what it has no more."""
+        if not self.step.settled:
+            return None
         return frozenset(
             int(shard.rpartition("-")[2]) for shard, devices in self.step.shares.items() if devices
         )
