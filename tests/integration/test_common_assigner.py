@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 from nats.aio.client import Client
 from nats.errors import TimeoutError as NatsTimeoutError
+from nats.js.errors import KeyNotFoundError
 from nats.js.kv import KeyValue
 from pydantic import ValidationError
 
@@ -45,8 +46,9 @@ class Stage:
     async def records(self) -> dict[str, Assignment]:
         found: dict[str, Assignment] = {}
         for key in await keys_under(self.assignments, NORTH):
-            entry = await self.assignments.get(key)
-            with contextlib.suppress(ValidationError):
+            # A shard's record may be deleted between the two reads.
+            with contextlib.suppress(ValidationError, KeyNotFoundError):
+                entry = await self.assignments.get(key)
                 record = Assignment.model_validate_json(entry.value or b"")
                 found[record.shard] = record
         return found

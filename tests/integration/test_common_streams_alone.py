@@ -1,5 +1,6 @@
 """An owner of many tenants' streams: what one cannot have costs the others nothing."""
 
+import contextlib
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -206,7 +207,10 @@ async def limit_files(server: NatsServer, client: Client, before: str, now: str)
     wanted = int(now.removesuffix("MB")) * MIB
 
     async def limit() -> int | None:
-        return (await look_at_account(client)).limits.file_bytes
+        # While it reads its configuration anew, nobody answers for a moment.
+        with contextlib.suppress(TransientError):
+            return (await look_at_account(client)).limits.file_bytes
+        return None
 
     await eventually(limit, lambda seen: seen == wanted, what="the new limit")
 

@@ -1,127 +1,42 @@
 """The firmware-checker as a process, against a real nats-server and a real HTTP host."""
 
-import asyncio
-import contextlib
 import json
 import signal
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
-import nats
 import pytest
 from nats.aio.client import Client
-from nats.errors import Error as NatsError
-from nats.js.api import ConsumerConfig, StreamConfig
-from nats.js.errors import NotFoundError
 
-from fleet_common.broker import declare_stream, stream_config
 from fleet_common.direct import StoredMessage, last_message, last_messages
-from fleet_contracts.codec import DecodedEvent, decode, encode
-from fleet_contracts.gen.fleet.v1.events_pb2 import Event, Firmware, Verdict
-from fleet_contracts.streams import tenant_stream
+from fleet_contracts.codec import encode
+from fleet_contracts.gen.fleet.v1.events_pb2 import Event, Firmware
 from fleet_contracts.subjects import (
     Kind,
-    device_id,
     kind_subjects,
-    message_id,
-    stream_name,
-    tenant_id,
 )
 from fleet_simulator.upgrade_host import Answer, UpgradeHost, running_upgrade_host
-from support.nats import NatsServer, add_stream_on, kill_one, nats_cluster
+from support.firmware_checker import (
+    DURABLE,
+    MODULE,
+    NOW_MS,
+    STABLE,
+    STREAM,
+    TENANT,
+    advice_of,
+    all_answered,
+    declare,
+    publish_firmware,
+    settings,
+    stored_advice,
+    verdict_of,
+    wait_for_verdict,
+)
+from support.nats import NatsServer
 from support.ports import free_port
 from support.processes import service_process
 from support.waiting import eventually
-
-MODULE = "fleet_firmware"
-TENANT = tenant_id("acme")
-STREAM = stream_name(TENANT)
-STABLE = "NEWESTa7.stable"
-NOW_MS = int(time.time() * 1000)
-DURABLE = "firmware-checker"
-
-
-def settings(server: NatsServer, host: UpgradeHost | None, **more: str) -> dict[str, str]:
-    base = {
-        "FLEET_NATS__URL": server.url,
-        "FLEET_NATS__REQUEST_TIMEOUT_SECONDS": "2",
-        "FLEET_FIRMWARE__DISCOVER_SECONDS": "0.2",
-        "FLEET_FIRMWARE__REQUEST_SPACING_SECONDS": "0",
-        "FLEET_FIRMWARE__FETCH_TIMEOUT_SECONDS": "60",
-    }
-    if host is not None:
-        base["FLEET_FIRMWARE__UPGRADE_BASE_URL"] = host.base_url
-    return {**base, **{f"FLEET_FIRMWARE__{name.upper()}": value for name, value in more.items()}}
-
-
-async def declare(client: Client, tenant: str = TENANT, max_bytes: int = 1 << 20) -> None:
-    await declare_stream(
-        client.jetstream(),  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
-        tenant_stream(tenant_id(tenant), max_bytes=max_bytes, max_age_seconds=3600),
-    )
-
-
-async def publish_firmware(
-    client: Client,
-    device: str,
-    version: str,
-    *,
-    channel: str = "stable",
-    slot: int = NOW_MS,
-    tenant: str = TENANT,
-) -> None:
-    event = Event(
-        slot_unix_ms=slot,
-        firmware=Firmware(installed_version=version, channel=channel, architecture="arm64"),
-    )
-    await client.jetstream().publish(  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
-        f"fleet.{tenant}.{device}.firmware",
-        encode(event),
-        headers={"Nats-Msg-Id": message_id(device_id(device), Kind.FIRMWARE, slot)},
-    )
-
-
-async def advice_of(client: Client, device: str, tenant: str = TENANT) -> DecodedEvent | None:
-    subject = f"fleet.{tenant}.{device}.firmware-advice"
-    message = await last_message(client, stream_name(tenant_id(tenant)), subject)
-    return None if message is None else decode(subject, message.payload)
-
-
-async def verdict_of(client: Client, device: str, tenant: str = TENANT) -> str | None:
-    decoded = await advice_of(client, device, tenant)
-    if decoded is None:
-        return None
-    advice = decoded.event.firmware_advice
-    verdict = Verdict.Name(advice.verdict).removeprefix("VERDICT_").lower()
-    return f"{verdict} {advice.latest_version}".strip()
-
-
-async def wait_for_verdict(client: Client, device: str, verdict: str, tenant: str = TENANT) -> None:
-    await eventually(
-        lambda: verdict_of(client, device, tenant),
-        lambda seen: seen == verdict,
-        what=f"advice for {device}",
-    )
-
-
-async def stored_advice(client: Client) -> int:
-    """How many advice messages the stream holds, repeated ones included."""
-    info = await client.jetstream().stream_info(STREAM, kind_subjects(TENANT, Kind.FIRMWARE_ADVICE))  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
-    return sum((info.state.subjects or {}).values())
-
-
-async def unanswered(client: Client) -> int:
-    """Events the consumer has not finished; -1 while there is no consumer."""
-    try:
-        info = await client.jetstream().consumer_info(STREAM, DURABLE)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
-    except NotFoundError:
-        return -1
-    return (info.num_pending or 0) + (info.num_ack_pending or 0)
-
-
-async def all_answered(client: Client) -> None:
-    await eventually(lambda: unanswered(client), lambda left: left == 0, what="all events answered")
 
 
 @pytest.fixture
@@ -467,178 +382,6 @@ async def test_a_bad_channel_file_refuses_to_start(nats_server: NatsServer, tmp_
         assert await service.exit_code() == 2
     assert "FLEET_FIRMWARE__CHANNEL_FILE" in service.log_text()
     assert "7.stable: 6.1 is not version 7" in service.log_text()
-
-
-async def test_a_broker_that_hangs_turns_health_red_and_nothing_is_lost(
-    nats_server: NatsServer, nats_client: Client, host: UpgradeHost, tmp_path: Path
-) -> None:
-    await declare(nats_client)
-    with service_process(MODULE, settings(nats_server, host), tmp_path) as service:
-        await service.ready()
-        await publish_firmware(nats_client, "r1", "7.20.1")
-        await wait_for_verdict(nats_client, "r1", "upgrade_available 7.24.4")
-
-        async def health() -> int:
-            answer = await service.get("/healthz")
-            return answer.status_code if answer else 0
-
-        assert await health() == 200
-        nats_server.pause()
-        await eventually(health, lambda code: code == 503, deadline_seconds=40, what="red health")
-        # A new process would find the same broker.
-        alive = await service.get("/livez")
-        assert alive is not None
-        assert alive.status_code == 200
-        nats_server.resume()
-        await eventually(health, lambda code: code == 200, deadline_seconds=40, what="green health")
-        await publish_firmware(nats_client, "r2", "7.24.4")
-        await wait_for_verdict(nats_client, "r2", "up_to_date 7.24.4")
-        assert await service.stop() == 0
-
-
-async def test_a_stream_that_refuses_a_consumer_turns_health_red_and_restarts_nobody(
-    nats_server: NatsServer, nats_client: Client, host: UpgradeHost, tmp_path: Path
-) -> None:
-    await declare(nats_client)
-    js = nats_client.jetstream()  # pyright: ignore[reportUnknownMemberType] - as above
-    full = StreamConfig(
-        name="FLEET_full",
-        subjects=["fleet.full.*.*"],
-        max_bytes=1 << 20,
-        max_consumers=1,
-        allow_direct=True,
-    )
-    await js.add_stream(full)  # pyright: ignore[reportUnknownMemberType] - as above
-    await js.add_consumer("FLEET_full", ConsumerConfig(durable_name="the-only-one"))  # pyright: ignore[reportUnknownMemberType] - as above
-    await publish_firmware(nats_client, "r1", "7.20.1", tenant="full")
-    impatient = settings(nats_server, host, stalled_seconds="1")
-    with service_process(MODULE, impatient, tmp_path) as service:
-
-        async def failing() -> set[str]:
-            answer = await service.get("/healthz")
-            return set(answer.json()["failing"]) if answer is not None else set()
-
-        await eventually(failing, lambda now: now == {"streams"}, what="red health")
-        # A new process would be refused likewise.
-        alive = await service.get("/livez")
-        assert alive is not None
-        assert alive.status_code == 200
-        # The other tenant is served.
-        await publish_firmware(nats_client, "r2", "7.24.4")
-        await wait_for_verdict(nats_client, "r2", "up_to_date 7.24.4")
-        await js.delete_consumer("FLEET_full", "the-only-one")
-        await wait_for_verdict(nats_client, "r1", "upgrade_available 7.24.4", tenant="full")
-        await eventually(failing, lambda now: not now, what="green health")
-        assert await service.stop() == 0
-
-
-async def test_a_stream_without_a_leader_is_not_gone(host: UpgradeHost, tmp_path: Path) -> None:
-    with nats_cluster(tmp_path / "nats") as servers:
-        client = await nats.connect(servers[0].url)  # pyright: ignore[reportUnknownMemberType] - as above
-        for place, tenant in ((0, "acme"), (2, "zeta")):
-            stream = tenant_stream(tenant_id(tenant), max_bytes=1 << 20, max_age_seconds=3600)
-            await add_stream_on(client, str(place), stream_config(stream))
-        patient = settings(servers[0], host) | {"FLEET_NATS__REQUEST_TIMEOUT_SECONDS": "10"}
-        with service_process(MODULE, patient, tmp_path) as service:
-            await eventually(
-                lambda: service.metric("fleet_firmware_streams"), lambda n: n == 2, what="bound"
-            )
-            await kill_one(servers[2], client)
-            await eventually(
-                service.log_text,
-                lambda text: "says nothing of a tenant's stream" in text,
-                deadline_seconds=30,
-                what="no leader",
-            )
-            await publish_firmware(client, "r1", "7.24.4")
-            await wait_for_verdict(client, "r1", "up_to_date 7.24.4")
-            servers[2].start()
-            await publish_until_taken(client, "r2", "zeta")
-            await wait_for_verdict(client, "r2", "up_to_date 7.24.4", tenant="zeta")
-            assert "tenant stream is gone" not in service.log_text()
-            assert await service.stop() == 0
-        await client.close()
-
-
-async def publish_until_taken(client: Client, device: str, tenant: str) -> None:
-    async def taken() -> bool:
-        try:
-            await publish_firmware(client, device, "7.24.4", tenant=tenant)
-        except (NatsError, TimeoutError):
-            return False
-        return True
-
-    await eventually(taken, bool, deadline_seconds=30, what="a leader")
-
-
-async def test_it_ends_in_time_while_the_broker_hangs_or_was_never_there(
-    nats_server: NatsServer, nats_client: Client, host: UpgradeHost, tmp_path: Path
-) -> None:
-    await declare(nats_client)
-    with service_process(MODULE, settings(nats_server, host), tmp_path / "hangs") as service:
-        await service.ready()
-        await eventually(
-            lambda: service.metric("fleet_firmware_streams"), lambda n: n == 1, what="bound"
-        )
-        nats_server.pause()
-        service.signal(signal.SIGTERM)
-        assert await service.exit_code(11) == 0
-    nats_server.resume()
-    nats_server.stop()
-    with service_process(MODULE, settings(nats_server, host), tmp_path / "absent") as service:
-        await eventually(
-            lambda: service.get("/healthz"), lambda answer: answer is not None, what="start"
-        )
-        assert await service.stop() == 0
-
-
-@contextlib.asynccontextmanager
-async def cut_at(target: int, words: bytes) -> AsyncGenerator[int]:
-    """A port in front of another that is gone for good once a client sends these words."""
-    ended = asyncio.Event()
-
-    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while data := await reader.read(65536):
-                if words in data:
-                    ended.set()
-                    return
-                writer.write(data)
-        ended.set()
-
-    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        back, forth = await asyncio.open_connection("127.0.0.1", target)
-        pumps = [asyncio.create_task(pump(reader, forth)), asyncio.create_task(pump(back, writer))]
-        await ended.wait()
-        server.close()
-        for task in pumps:
-            task.cancel()
-        for side in (writer, forth):
-            side.transport.abort()
-
-    port = free_port()
-    server = await asyncio.start_server(carry, "127.0.0.1", port)
-    try:
-        yield port
-    finally:
-        server.close()
-
-
-async def test_it_ends_in_time_when_the_broker_goes_in_the_middle_of_an_answer(
-    nats_server: NatsServer, nats_client: Client, host: UpgradeHost, tmp_path: Path
-) -> None:
-    await declare(nats_client)
-    await publish_firmware(nats_client, "r1", "7.20.1")
-    async with cut_at(nats_server.port, b"$JS.API.DIRECT.GET") as port:
-        through = settings(nats_server, host) | {
-            "FLEET_NATS__URL": f"nats://127.0.0.1:{port}",
-            "FLEET_NATS__REQUEST_TIMEOUT_SECONDS": "60",
-        }
-        with service_process(MODULE, through, tmp_path / "cut") as service:
-            await eventually(
-                lambda: "connection lost" in service.log_text(), bool, what="the connection cut"
-            )
-            assert await service.stop(9) == 0, service.log_text()[-2000:]
 
 
 async def test_five_hundred_devices_are_restored_and_answered(

@@ -232,9 +232,7 @@ async def test_another_ca_is_refused(tmp_path: Path) -> None:
     other = tmp_path / "other.crt"
     other.write_text(Authority("another").certificate_pem)
     async with tls_router(tmp_path, SimulatedTls.CERTIFICATE) as router:
-        with pytest.raises(
-            TlsError, match=r"was refused: .*(self-signed|local issuer)"
-        ):
+        with pytest.raises(TlsError, match=r"was refused: .*(self-signed|local issuer)"):
             await session(router.endpoint, tls=Tls(TlsMode.VERIFY, ca_file=other))
 
 
