@@ -9,6 +9,7 @@ settings.load_profile("any-machine")
 pytest_plugins = [
     "support.nats",
     "support.simulator",
+    "support.upgrade_host",
     "support.postgres",
     "support.writer_fleet",
     "support.operator_cluster",

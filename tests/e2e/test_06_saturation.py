@@ -21,27 +21,14 @@ _QUIET_SECONDS = 25.0
 
 @pytest.mark.timeout(480)
 def test_a_saturated_poller_gets_a_shard_more_and_loses_it_when_the_load_goes(site: Site) -> None:
-    bounds = {"max": _MOST_SHARDS}
-    site.apply_fleet("south", GROWN["south"], deletionPolicy="Delete", shards=bounds)
+    _apply(site)
     site.forget_scale("south")
     wait_for_shards(site, "south", 1, seconds=120)
-    site.apply_fleet(
-        "south",
-        GROWN["south"],
-        deletionPolicy="Delete",
-        shards=bounds,
-        cadence={"interval": _BUSY_INTERVAL},
-    )
+    _apply(site, cadence={"interval": _BUSY_INTERVAL})
     took = wait_for_shards(site, "south", _MOST_SHARDS, seconds=180)
     site.note("saturated_to_shard_added_seconds", took)
     _stays(site, _MOST_SHARDS)
-    site.apply_fleet(
-        "south",
-        GROWN["south"],
-        deletionPolicy="Delete",
-        shards=bounds,
-        cadence={"interval": _CALM_INTERVAL},
-    )
+    _apply(site, cadence={"interval": _CALM_INTERVAL})
     site.note("calm_to_shard_removed_seconds", wait_for_shards(site, "south", 1, seconds=180))
     wait_until(
         lambda: get("statefulset", "south-shard", site.namespace_of("south"))["status"],
@@ -50,10 +37,15 @@ def test_a_saturated_poller_gets_a_shard_more_and_loses_it_when_the_load_goes(si
         what="one pod of south",
     )
     _stays(site, 1)
-    site.apply_fleet("south", GROWN["south"], deletionPolicy="Delete", shards=bounds)
+    _apply(site)
     wait_for_condition(site, "south", "Ready", seconds=60)
     readings.wait_for_fresh(site, GROWN, seconds=60, what="all devices after the load")
     assert site.verify()["unaccounted"] == 0
+
+
+def _apply(site: Site, **spec: object) -> None:
+    bounds = {"max": _MOST_SHARDS}
+    site.apply_fleet("south", GROWN["south"], deletionPolicy="Delete", shards=bounds, **spec)
 
 
 def _stays(site: Site, count: int) -> None:

@@ -13,7 +13,7 @@ from nats.js.api import ConsumerConfig, StreamConfig
 
 from fleet_common.broker import declare_bucket, declare_stream
 from fleet_common.errors import TransientError
-from fleet_common.jetstream_api import Answer
+from fleet_common.jetstream_api import StreamPage
 from fleet_common.planning import (
     AccountLimits,
     ExistingStream,
@@ -269,8 +269,8 @@ async def test_a_stream_whose_leader_was_elected_while_it_was_listed_is_there(
     """A cluster gathers the list for seconds, and does not ask again who was silent at first."""
     await declare_stream(js, tenant_stream(NORTH, max_bytes=MIB, max_age_seconds=3600))
 
-    async def listed(*_: object) -> AsyncGenerator[Answer]:
-        yield {"streams": None, "missing": ["FLEET_north", "FLEET_deleted"], "total": 2}
+    async def listed(*_: object) -> AsyncGenerator[StreamPage]:
+        yield StreamPage([], ["FLEET_north", "FLEET_deleted"])
 
     monkeypatch.setattr("fleet_common.streams.live.list_pages", listed)
     found = await list_streams(nats_client)

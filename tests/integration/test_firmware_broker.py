@@ -3,21 +3,17 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import nats
-import pytest
 from nats.aio.client import Client
-from nats.errors import Error as NatsError
 from nats.js.api import ConsumerConfig, StreamConfig
 
 from fleet_common.broker import stream_config
 from fleet_contracts.streams import tenant_stream
-from fleet_contracts.subjects import (
-    tenant_id,
-)
-from fleet_simulator.upgrade_host import UpgradeHost, running_upgrade_host
+from fleet_contracts.subjects import tenant_id
+from fleet_simulator.upgrade_host import UpgradeHost
 from support.firmware_checker import (
     MODULE,
     declare,
@@ -25,16 +21,10 @@ from support.firmware_checker import (
     settings,
     wait_for_verdict,
 )
-from support.nats import NatsServer, add_stream_on, kill_one, nats_cluster
+from support.nats import NatsServer, add_stream_on, kill_one, nats_cluster, taken
 from support.ports import free_port
 from support.processes import service_process
 from support.waiting import eventually
-
-
-@pytest.fixture
-async def host() -> AsyncIterator[UpgradeHost]:
-    async with running_upgrade_host(free_port()) as running:
-        yield running
 
 
 async def test_a_broker_that_hangs_turns_health_red_and_nothing_is_lost(
@@ -121,22 +111,15 @@ async def test_a_stream_without_a_leader_is_not_gone(host: UpgradeHost, tmp_path
             await publish_firmware(client, "r1", "7.24.4")
             await wait_for_verdict(client, "r1", "up_to_date 7.24.4")
             servers[2].start()
-            await publish_until_taken(client, "r2", "zeta")
+            await taken(
+                lambda: publish_firmware(client, "r2", "7.24.4", tenant="zeta"),
+                what="a leader",
+                deadline_seconds=30,
+            )
             await wait_for_verdict(client, "r2", "up_to_date 7.24.4", tenant="zeta")
             assert "tenant stream is gone" not in service.log_text()
             assert await service.stop() == 0
         await client.close()
-
-
-async def publish_until_taken(client: Client, device: str, tenant: str) -> None:
-    async def taken() -> bool:
-        try:
-            await publish_firmware(client, device, "7.24.4", tenant=tenant)
-        except (NatsError, TimeoutError):
-            return False
-        return True
-
-    await eventually(taken, bool, deadline_seconds=30, what="a leader")
 
 
 async def test_it_ends_in_time_while_the_broker_hangs_or_was_never_there(

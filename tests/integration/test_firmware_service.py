@@ -3,10 +3,8 @@
 import json
 import signal
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
 from nats.aio.client import Client
 
 from fleet_common.direct import StoredMessage, last_message, last_messages
@@ -16,7 +14,7 @@ from fleet_contracts.subjects import (
     Kind,
     kind_subjects,
 )
-from fleet_simulator.upgrade_host import Answer, UpgradeHost, running_upgrade_host
+from fleet_simulator.upgrade_host import Answer, UpgradeHost
 from support.firmware_checker import (
     DURABLE,
     MODULE,
@@ -37,12 +35,6 @@ from support.nats import NatsServer
 from support.ports import free_port
 from support.processes import service_process
 from support.waiting import eventually
-
-
-@pytest.fixture
-async def host() -> AsyncIterator[UpgradeHost]:
-    async with running_upgrade_host(free_port()) as running:
-        yield running
 
 
 async def test_events_are_answered_with_advice_of_their_own_slot(

@@ -57,6 +57,12 @@ class PolledDevice(Device):
         await self.poll(self.slot_ms)
         return last_of(self.events.of(self.record.device, Kind.STATUS)).status
 
+    async def polled(self) -> Status:
+        """The same of a slot that is not held back."""
+        status = await self.next_slot()
+        assert status is not None
+        return status
+
 
 async def test_slots_without_a_secret_do_not_lengthen_the_wait_for_the_router(
     simulator: Simulator, tmp_path: Path
@@ -64,19 +70,15 @@ async def test_slots_without_a_secret_do_not_lengthen_the_wait_for_the_router(
     simulator.faults.add(FaultRule(Fault.STALL_BEFORE))
     device = PolledDevice(tmp_path, simulator.endpoint("router-1"))
     for _ in range(20):
-        status = await device.next_slot()
-        assert status is not None
+        status = await device.polled()
         assert status.error_class == ErrorClass.ERROR_CLASS_CREDENTIALS_MISSING
     write_secret(tmp_path, simulator.endpoint("router-1"))
-    status = await device.next_slot()
-
-    assert status is not None
+    status = await device.polled()
     assert status.error_class == ErrorClass.ERROR_CLASS_TIMEOUT
     assert status.consecutive_failures == 21
     assert not device.breaker.open
     simulator.faults.replace([])
-    status = await device.next_slot()
-    assert status is not None
+    status = await device.polled()
     assert status.reachability == REACHABILITY_UP
     await device.close(0)
 
@@ -91,9 +93,7 @@ async def test_metrics_show_no_reading_in_the_place_of_one_that_was_refused(
     assert set(device.held.payloads) == {Kind.STATUS, Kind.HEALTH, Kind.INVENTORY}
     refused = ("/system/health/print", "/system/identity/print")
     simulator.faults.add(FaultRule(Fault.TRAP, commands=refused, message="action timed out"))
-    status = await device.next_slot()
-
-    assert status is not None
+    status = await device.polled()
     assert status.reachability == REACHABILITY_UP
     assert set(device.held.payloads) == {Kind.STATUS, Kind.INVENTORY}, "which interfaces it has"
     simulator.faults.replace([])
@@ -131,14 +131,11 @@ async def test_an_unusable_ca_holds_nothing_back(tmp_path: Path, secrets: Path) 
         device = verified(secrets, router)
         (secrets / "ca" / "ca.crt").write_text("not a certificate")
         for _ in range(6):
-            status = await device.next_slot()
-            assert status is not None
+            status = await device.polled()
             assert status.error_class == ErrorClass.ERROR_CLASS_TLS
             assert "unusable CA file" in status.error_message
         (secrets / "ca" / "ca.crt").write_text(router.ca_file.read_text())
-        status = await device.next_slot()
-
-        assert status is not None
+        status = await device.polled()
         assert status.reachability == REACHABILITY_UP
         await device.close(0)
 
@@ -150,15 +147,12 @@ async def test_another_ca_ends_the_wait_for_a_router_that_was_not_trusted(
         device = verified(secrets, router)
         (secrets / "ca" / "ca.crt").write_text(Authority("another").certificate_pem)
         for _ in range(3):
-            status = await device.next_slot()
-            assert status is not None
+            status = await device.polled()
             assert "certificate was refused" in status.error_message
         device.slot_ms -= MINUTE - 1
         assert await device.next_slot() is None, "held back"
         (secrets / "ca" / "ca.crt").write_text(router.ca_file.read_text())
         device.slot_ms -= MINUTE - 1
-        status = await device.next_slot()
-
-        assert status is not None
+        status = await device.polled()
         assert status.reachability == REACHABILITY_UP
         await device.close(0)

@@ -189,6 +189,16 @@ async def test_a_full_disk_is_said_and_waited_for(fleet: Fleet) -> None:
     assert writer.health.report().well
 
 
+async def _why_red(writer: RunningWriter) -> str:
+    """What /healthz says of the database, once it is red for it."""
+    failing = await eventually(
+        lambda: writer.health.report().failing,
+        lambda failing: "database" in failing,
+        what="/healthz is red",
+    )
+    return failing["database"]
+
+
 async def _stays_unwell(writer: RunningWriter, seconds: float) -> None:
     """Each attempt connects, and is no sign of health; the pauses between them double."""
     seen: list[tuple[bool, float]] = []
@@ -211,12 +221,7 @@ async def test_a_database_that_refuses_the_writer_is_said_and_waited_for(fleet: 
 
         await fleet.run(f"ALTER ROLE {role} NOLOGIN", CUT_OWNER)
         last = await fleet.publish("gw-2", Kind.STATUS, status_up(now_slot_ms()))
-        failing = await eventually(
-            lambda: writer.health.report().failing,
-            lambda failing: "database" in failing,
-            what="/healthz is red",
-        )
-        assert "is not permitted to log in" in failing["database"]
+        assert "is not permitted to log in" in await _why_red(writer)
         assert writer.value("fleet_writer_database_up") == 0
 
         await fleet.run(f"ALTER ROLE {role} LOGIN")
@@ -263,12 +268,7 @@ async def test_a_read_only_database_is_said_and_waited_for(fleet: Fleet) -> None
     )
 
     last = await fleet.publish("gw-2", Kind.STATUS, status_up(now_slot_ms()))
-    failing = await eventually(
-        lambda: writer.health.report().failing,
-        lambda failing: "database" in failing,
-        what="/healthz is red",
-    )
-    assert "takes no writes" in failing["database"]
+    assert "takes no writes" in await _why_red(writer)
 
     await fleet.run(
         "SET default_transaction_read_only = off",

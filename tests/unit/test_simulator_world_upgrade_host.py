@@ -2,10 +2,8 @@
 
 import asyncio
 import http.client
-from collections.abc import AsyncGenerator
 
 import pytest
-import pytest_asyncio
 
 from fleet_simulator.upgrade_host import Answer, UpgradeHost, running_upgrade_host
 from fleet_simulator.world.catalogue import NEWEST
@@ -13,12 +11,6 @@ from support.ports import free_port
 from support.waiting import eventually
 
 type Response = tuple[int, dict[str, str], bytes]
-
-
-@pytest_asyncio.fixture
-async def host() -> AsyncGenerator[UpgradeHost]:
-    async with running_upgrade_host(free_port()) as running:
-        yield running
 
 
 async def ask(
@@ -117,7 +109,9 @@ async def test_errors_delays_and_garbage_are_sent_as_told(host: UpgradeHost) -> 
         await ask(host, "NEWESTa7.stable")
 
 
-async def test_a_stalled_file_keeps_the_client_waiting_and_others_not(host: UpgradeHost) -> None:
+async def test_a_stalled_file_keeps_the_client_waiting_and_others_not(
+    host: UpgradeHost,
+) -> None:
     host.answers["NEWESTa7.stable"] = Answer(stall=True)
     with pytest.raises(TimeoutError):
         await ask(host, "NEWESTa7.stable", patience=0.3)

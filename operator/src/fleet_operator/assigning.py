@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from fleet_common.assigner import Assigner, Step
 from fleet_common.direct import StoredMessage
 from fleet_common.errors import FleetError, TransientError
-from fleet_common.inventory import assignments_bucket
+from fleet_common.inventory import assignments_bucket, tenant_of_key
 from fleet_common.liveness import Beat, RejectedLogins, State
 from fleet_contracts.streams import ASSIGNMENTS_BUCKET, SHARDS_BUCKET
 from fleet_contracts.subjects import DeviceId, TenantId
@@ -185,7 +185,7 @@ class Assigning:
         if known is None:
             return
         for bucket, keys in ((ASSIGNMENTS_BUCKET, assignments), (SHARDS_BUCKET, signs)):
-            left = [key for key in keys if key.partition(".")[0] not in known]
+            left = [key for key in keys if tenant_of_key(key) not in known]
             if left:
                 store = await self._js.key_value(bucket)
                 for key in left:

@@ -16,12 +16,13 @@ from fleet_common.broker import connect, declare_bucket, jetstream, probe
 from fleet_common.broker_client import BrokerClient
 from fleet_common.errors import ConfigurationError, FleetError
 from fleet_common.fleet_spec import RouterFleet
+from fleet_common.inventory import tenant_of_key
 from fleet_common.planning import PlanningError, Sizes, StreamBudget, StreamPlan
 from fleet_common.settings import NatsSection
 from fleet_common.streams.advice import Advice
 from fleet_common.streams.applier import PlanApplier
 from fleet_common.streams.live import list_streams
-from fleet_common.streams.measure import measure_kinds
+from fleet_common.streams.measure import measure_filled
 from fleet_common.streams.trims import TrimAnnouncer
 from fleet_common.streams.watch import Seen, StreamWatch
 from fleet_contracts.streams import (
@@ -32,7 +33,7 @@ from fleet_contracts.streams import (
     SHARDS_BUCKET,
     SHARDS_BUCKET_MAX_BYTES,
 )
-from fleet_contracts.subjects import DeviceId, TenantId, stream_name, tenant_of_stream
+from fleet_contracts.subjects import DeviceId, TenantId, tenant_of_stream
 from fleet_operator.inventory_room import LeftOut
 from fleet_operator.inventory_sync import InventorySync
 from fleet_operator.metrics import OperatorMetrics
@@ -242,19 +243,15 @@ class BrokerSide:
         self.state.seen = look.seen
 
     async def _measure(self, asked: Asked) -> None:
-        streams = await list_streams(self.client)
-        filled = {name for name, stream in streams.items() if stream.info.state.messages}
-        tenants = [fleet.tenant for fleet in asked.fleets if stream_name(fleet.tenant) in filled]
-        self._measured = await measure_kinds(self.client, tenants)
+        tenants = [fleet.tenant for fleet in asked.fleets]
+        self._measured = await measure_filled(self.client, tenants)
 
 
 async def remove_keys(
     client: Client, js: JetStreamContext, bucket: str, chosen: Callable[[TenantId], bool]
 ) -> int:
     """Delete the keys of the chosen tenants; returns how many. Raises nats errors."""
-    keys = [
-        key for key in await read_bucket(client, bucket) if chosen(TenantId(key.partition(".")[0]))
-    ]
+    keys = [key for key in await read_bucket(client, bucket) if chosen(tenant_of_key(key))]
     if keys:
         store = await js.key_value(bucket)
         for key in keys:

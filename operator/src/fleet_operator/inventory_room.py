@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from fleet_common.inventory import tenant_of_key
 from fleet_contracts.streams import INVENTORY_BUCKET
 from fleet_contracts.subjects import DeviceId, TenantId
 
@@ -78,7 +79,7 @@ def fit(
             held += grows[key]
             puts.append(key)
         else:
-            outdated[_tenant(key)] += 1
+            outdated[tenant_of_key(key)] += 1
     bound = max_bytes * (1 - _FOR_CHANGES)
     for key in new:
         size = record_bytes(key, wanted[key])
@@ -86,13 +87,9 @@ def fit(
             held += size
             puts.append(key)
         else:
-            without.setdefault(_tenant(key), set()).add(DeviceId(key.partition(".")[2]))
+            without.setdefault(tenant_of_key(key), set()).add(DeviceId(key.partition(".")[2]))
     left_out = {
         tenant: LeftOut(frozenset(without.get(tenant, ())), outdated[tenant])
         for tenant in sorted({*without, *outdated})
     }
     return Fit(tuple(puts), left_out)
-
-
-def _tenant(key: str) -> TenantId:
-    return TenantId(key.partition(".")[0])

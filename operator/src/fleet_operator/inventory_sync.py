@@ -7,7 +7,7 @@ look left, nothing is read at all, however many devices there are.
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import batched
 from typing import Final
@@ -18,6 +18,7 @@ from nats.js.api import StreamInfo
 from nats.js.kv import KV_DEL, KV_OP
 
 from fleet_common.broker import created_at
+from fleet_common.inventory import tenant_of_key
 from fleet_contracts.streams import INVENTORY_BUCKET
 from fleet_contracts.subjects import TenantId
 from fleet_operator.inventory_room import Fit, LeftOut, fit
@@ -95,14 +96,7 @@ class InventorySync:
             self._there = await self._read(wanted)
         self._mark = None
         there = self._there
-        asked = None if all_known else {key.partition(".")[0] for key in wanted}
-        deletes = [
-            key
-            for key in there
-            if key not in wanted
-            and (tenant := key.partition(".")[0]) not in kept
-            and (asked is None or tenant in asked)
-        ]
+        deletes = _left_over(there, wanted, kept, all_known=all_known)
 
         def fitting(info: StreamInfo) -> Fit:
             bounds = (info.state.bytes, info.config.max_bytes or 0)
@@ -191,10 +185,10 @@ class InventorySync:
 
     async def _purge(self, there: Mapping[str, bytes]) -> None:
         """Markers of deleted records take room too. Those of a tenant without records at once."""
-        tenants = {key.partition(".")[0] for key in there}
+        tenants = set(map(tenant_of_key, there))
         newest: dict[str, int] = {}
         for key, sequence in self._markers.items():
-            tenant = key.partition(".")[0]
+            tenant = tenant_of_key(key)
             chosen = key if tenant in tenants else f"{tenant}.>"
             newest[chosen] = max(sequence, newest.get(chosen, 0))
 
@@ -208,6 +202,20 @@ class InventorySync:
             await asyncio.gather(*map(purge, group))
         _log.info("markers of deleted records purged", extra={"markers": len(self._markers)})
         self._markers.clear()
+
+
+def _left_over(
+    there: Iterable[str], wanted: Collection[str], kept: Container[str], *, all_known: bool
+) -> list[str]:
+    """Keys of which nothing is wanted, and of whose tenants it is known what is."""
+    asked = None if all_known else set(map(tenant_of_key, wanted))
+    return [
+        key
+        for key in there
+        if key not in wanted
+        and (tenant := tenant_of_key(key)) not in kept
+        and (asked is None or tenant in asked)
+    ]
 
 
 def _mark(info: StreamInfo) -> _Mark:

@@ -22,11 +22,10 @@ from fleet_common.errors import ConfigurationError, FleetError, TransientError
 from fleet_common.fleet_spec import RouterFleet
 from fleet_common.planning import single_budget
 from fleet_common.streams.applier import Applied, PlanApplier
-from fleet_common.streams.live import list_streams
-from fleet_common.streams.measure import measure_kinds
+from fleet_common.streams.measure import measure_filled
 from fleet_common.streams.trims import TrimAnnouncer
 from fleet_common.streams.watch import LOOK_SECONDS, StreamWatch
-from fleet_contracts.subjects import TenantId, stream_name
+from fleet_contracts.subjects import TenantId
 
 _log = logging.getLogger(__name__)
 
@@ -163,14 +162,9 @@ class FollowedFleets:
 
     async def _apply(self, fleets: Sequence[RouterFleet]) -> Applied:
         """By measured sizes, always: those of the catalogue would trim what was grown by them."""
-        client = self._foundation.client
-        streams = await list_streams(client)
-        filled = [
-            fleet.tenant
-            for fleet in fleets
-            if (one := streams.get(stream_name(fleet.tenant))) and one.info.state.messages
-        ]
-        return await self._applier.apply(fleets, await measure_kinds(client, filled))
+        tenants = [fleet.tenant for fleet in fleets]
+        measured = await measure_filled(self._foundation.client, tenants)
+        return await self._applier.apply(fleets, measured)
 
     async def _mark(self, tenants: Sequence[TenantId]) -> None:
         positions: list[Position] = []

@@ -98,6 +98,11 @@ def assignment_key(tenant: str, shard: str) -> str:
     return f"{tenant}.{shard}"
 
 
+def tenant_of_key(key: str) -> TenantId:
+    """Whose record a key of the inventory, the assignments or the signs of life names."""
+    return TenantId(key.partition(".")[0])
+
+
 def device_records(fleet: RouterFleet) -> Iterator[DeviceRecord]:
     """The fleet's devices with the fleet's defaults filled in."""
     for device in fleet.spec.devices:

@@ -6,7 +6,7 @@ streams only. Protocol: NATS ADR-1 and https://docs.nats.io/reference/reference-
 
 import json
 from collections.abc import AsyncGenerator
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
@@ -37,29 +37,27 @@ async def ask(client: Client, operation: str, body: Answer, timeout_seconds: flo
     raise TransientError(f"broker answers {operation} with: {failure.get('description')}")
 
 
-async def list_pages(
-    client: Client, operation: str, timeout_seconds: float
-) -> AsyncGenerator[Answer]:
-    """Page by page what STREAM.LIST or STREAM.NAMES answers. Raises TransientError.
+class StreamPage(NamedTuple):
+    """A page of STREAM.LIST (documents) or STREAM.NAMES (names).
 
     Of a stream without a leader a cluster says nothing but its name, among STREAM.LIST's
     `missing`, and takes 4 s to say it (nats-server 2.15).
     """
+
+    streams: list[Any]
+    missing: list[str]
+
+
+async def list_pages(
+    client: Client, operation: str, timeout_seconds: float
+) -> AsyncGenerator[StreamPage]:
+    """Page by page what STREAM.LIST or STREAM.NAMES answers. Raises TransientError."""
     offset = 0
     while True:
         answer = await ask(client, operation, {"offset": offset}, timeout_seconds)
-        yield answer
-        told = sum(len(answer.get(part) or []) for part in ("streams", "missing"))
+        page = StreamPage(answer.get("streams") or [], answer.get("missing") or [])
+        yield page
+        told = len(page.streams) + len(page.missing)
         offset += told
         if not told or offset >= answer.get("total", 0):
             return
-
-
-async def list_all(
-    client: Client, operation: str, timeout_seconds: float
-) -> AsyncGenerator[list[Any]]:
-    """Page by page the `streams` of `list_pages`. Raises TransientError."""
-    async for answer in list_pages(client, operation, timeout_seconds):
-        page = cast("list[Any]", answer.get("streams") or [])
-        if page:
-            yield page

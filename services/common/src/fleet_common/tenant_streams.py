@@ -6,13 +6,12 @@ Streams of other names, KV buckets among them, are none of our business.
 import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import cast
 
 from nats.aio.client import Client
 from nats.js.api import StreamInfo
 
 from fleet_common.errors import TransientError
-from fleet_common.jetstream_api import Answer, ask, list_all, list_pages
+from fleet_common.jetstream_api import ask, list_pages
 from fleet_contracts.subjects import TenantId, stream_name, tenant_of_stream
 
 
@@ -20,8 +19,8 @@ async def tenants_with_streams(client: Client, *, timeout_seconds: float = 5.0) 
     """Their ids alone, which costs the broker least. Raises TransientError."""
     return {
         tenant
-        async for page in list_all(client, "STREAM.NAMES", timeout_seconds)
-        for name in page
+        async for page in list_pages(client, "STREAM.NAMES", timeout_seconds)
+        for name in page.streams
         if (tenant := tenant_of_stream(name)) is not None
     }
 
@@ -42,11 +41,11 @@ async def tenant_streams(client: Client, *, timeout_seconds: float = 5.0) -> Ten
     """All there are. Raises TransientError."""
     found: dict[TenantId, StreamInfo] = {}
     silent: set[TenantId] = set()
-    async for answer in list_pages(client, "STREAM.LIST", timeout_seconds):
-        for document in cast("list[Answer]", answer.get("streams") or []):
+    async for page in list_pages(client, "STREAM.LIST", timeout_seconds):
+        for document in page.streams:
             if (tenant := tenant_of_stream(document["config"]["name"])) is not None:
                 found[tenant] = StreamInfo.from_response(document)
-        for name in cast("list[str]", answer.get("missing") or []):
+        for name in page.missing:
             if (tenant := tenant_of_stream(name)) is not None:
                 silent.add(tenant)
     return TenantStreams(found, frozenset(silent - found.keys()))

@@ -12,7 +12,8 @@ from nats.errors import Error as NatsError
 from nats.js.api import StreamInfo
 from nats.js.errors import Error as JetStreamError
 
-from fleet_common.broker import HUNG_SECONDS, created_at, hangs
+from fleet_common.broker import created_at
+from fleet_common.broker_health import BrokerHealth
 from fleet_common.errors import TransientError
 from fleet_common.health import Health, Progress
 from fleet_common.jetstream_api import ask
@@ -63,10 +64,12 @@ class Tenants:
         self._metrics = metrics
         self._tenants: dict[TenantId, _Tenant] = {}
         rounds_seconds = 2 * settings.firmware.discover_seconds
-        self._answering = health.progress(
-            "broker", _BROKER_SILENT_SECONDS + rounds_seconds, elsewhere=True
+        self._broker_health = BrokerHealth(
+            client,
+            health,
+            silent_seconds=_BROKER_SILENT_SECONDS + rounds_seconds,
+            rounds_seconds=rounds_seconds,
         )
-        self._connection = health.progress("connection", HUNG_SECONDS + rounds_seconds)
         health.register("consumers", lambda: self._why_stalled(refused=False))
         health.register("streams", lambda: self._why_stalled(refused=True), elsewhere=True)
 
@@ -75,15 +78,13 @@ class Tenants:
         while True:
             try:
                 await self.look()
-                self._answering.beat()
-                self._connection.beat()
+                self._broker_health.answered()
             except (TransientError, NatsError, JetStreamError, TimeoutError, OSError) as error:
                 _log.warning(
                     "tenant streams not read; trying again",
                     extra={"reason": f"{type(error).__name__}: {error}"},
                 )
-                if not await hangs(self._client):
-                    self._connection.beat()
+                await self._broker_health.failed()
             await asyncio.sleep(self._settings.discover_seconds)
 
     async def look(self) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from nats.aio.client import Client
 
-from fleet_common.broker import HUNG_SECONDS, hangs
+from fleet_common.broker_health import BrokerHealth
 from fleet_common.errors import TransientError
 from fleet_common.health import Health
 from fleet_common.tenant_streams import TenantStreams, streams_of, tenant_streams
@@ -46,10 +46,13 @@ class Tenants:
 
     async def run(self, health: Health, limit_seconds: float) -> None:
         """Look for streams again and again until cancelled."""
-        reached = health.progress(
-            "broker", max(limit_seconds, 3 * self._every_seconds), elsewhere=True
+        rounds_seconds = 3 * self._every_seconds
+        broker = BrokerHealth(
+            self._client,
+            health,
+            silent_seconds=max(limit_seconds, rounds_seconds),
+            rounds_seconds=rounds_seconds,
         )
-        connection = health.progress("connection", HUNG_SECONDS + 3 * self._every_seconds)
         health.register("ingest", lambda: self._why_unwell(limit_seconds), elsewhere=True)
         health.register("reading", lambda: self._why_unwell(limit_seconds, stuck=True))
         async with asyncio.TaskGroup() as tasks:
@@ -61,11 +64,9 @@ class Tenants:
                     _log.warning(
                         "cannot list the streams; trying again", extra={"reason": str(error)}
                     )
-                    if not await hangs(self._client):
-                        connection.beat()
+                    await broker.failed()
                 else:
-                    reached.beat()
-                    connection.beat()
+                    broker.answered()
                     self._take(found)
                     opening = opening or tasks.create_task(self._open(health), name="opening")
                 await asyncio.sleep(self._every_seconds)

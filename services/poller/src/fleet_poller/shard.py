@@ -123,14 +123,15 @@ class Shard:
 
         The slot of a poll that is cut off by that is polled at the new one, or counted.
         """
-        slots = [slot for slot in (device.polling_ms, device.queued_ms) if slot is not None]
+        cut_off_ms: int | None = None
         if device.polling is None or device.polling.done():
             deadline = asyncio.get_running_loop().time() + _LOG_OUT_SECONDS
             self._close_later(device.close(deadline))
-            slots = slots[1:]
         else:
+            cut_off_ms = device.polling_ms
             device.polling.cancel()
             device.drop_session()
+        slots = [slot for slot in (cut_off_ms, device.queued_ms) if slot is not None]
         if not slots:
             return
         same_slots = round(device.record.cadence.interval * 1000) == interval_ms

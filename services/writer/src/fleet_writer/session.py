@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from functools import partial
 from typing import Final
 
 from nats.js import JetStreamContext
@@ -197,11 +197,8 @@ class Session:
     async def _position(self, tenant: TenantId, stream: str) -> Position | None:
         """Where to go on, the tenant's devices loaded; None when there is no such stream."""
         around = self._around
-
-        async def published(sequence: int) -> datetime | None:
-            timeout = around.settings.nats.request_timeout_seconds
-            return await published_at(around.client, stream, sequence, timeout)
-
+        timeout = around.settings.nats.request_timeout_seconds
+        published = partial(published_at, around.client, stream, timeout)
         state = await stream_state(around.js, stream)
         if state is None:
             return None

@@ -20,7 +20,7 @@ import contextlib
 import logging
 import time
 from collections import deque
-from datetime import datetime
+from functools import partial
 from typing import Final
 
 import orjson
@@ -229,10 +229,8 @@ class Source:
         self.refill()
 
     async def _uses_numbers_again(self, state: StreamState) -> bool:
-        async def moment(sequence: int) -> datetime | None:
-            return await published_at(self._client, state.name, sequence, self._timeout_seconds)
-
-        return await uses_numbers_again(state, self._next_sequence - 1, self._last_ns, moment)
+        published = partial(published_at, self._client, state.name, self._timeout_seconds)
+        return await uses_numbers_again(state, self._next_sequence - 1, self._last_ns, published)
 
     def _receive(self, subject: bytes, reply: bytes, payload: bytes, headers: bytes | None) -> None:
         if self._broken is not None:

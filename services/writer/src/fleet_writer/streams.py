@@ -48,7 +48,7 @@ async def next_sequence(js: JetStreamContext, name: str, start: int) -> int | No
 
 
 async def published_at(
-    client: Client, name: str, sequence: int, timeout_seconds: float
+    client: Client, name: str, timeout_seconds: float, sequence: int
 ) -> datetime | None:
     """When a message was published, to the microsecond, as the stream's leader has it.
 

@@ -161,9 +161,9 @@ class Watch:
     def _forget(self, tenant: TenantId) -> None:
         """Another writer tells of this stream, or nobody can."""
         self._rates.pop(tenant, None)
-        for gauge in (self._metrics.lag_messages, self._metrics.lag_seconds):
+        metrics = self._metrics
+        for gauge in (metrics.lag_messages, metrics.lag_seconds, metrics.until_loss):
             gauge.remove_by_labels({"tenant": tenant})
-        self._metrics.until_loss.remove_by_labels({"tenant": tenant})
 
 
 def _age_seconds(state: StreamState, position: Position | None, now: float) -> float:

@@ -104,9 +104,9 @@ async def list_streams(client: Client, *, timeout_seconds: float = 5.0) -> dict[
     there, it would be planned without regard to what it holds.
     """
     found: dict[str, LiveStream] = {}
-    async for answer in list_pages(client, "STREAM.LIST", timeout_seconds):
-        listed = [_live_stream(one) for one in cast("list[Answer]", answer.get("streams") or [])]
-        for name in cast("list[str]", answer.get("missing") or []):
+    async for page in list_pages(client, "STREAM.LIST", timeout_seconds):
+        listed = [_live_stream(one) for one in page.streams]
+        for name in page.missing:
             if tenant_of_stream(name) is not None:
                 listed += await _elected(client, name)
         found.update((one.name, one) for one in listed)

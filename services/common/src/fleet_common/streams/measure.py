@@ -1,11 +1,12 @@
 """How large stored messages really are, for the planner."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from nats.aio.client import Client
 
 from fleet_common.direct import StoredMessage, last_messages
+from fleet_common.streams.live import list_streams
 from fleet_contracts.subjects import Kind, TenantId, kind_subjects, stream_name
 
 SAMPLES_PER_KIND: Final = 64
@@ -44,6 +45,21 @@ async def measure_kinds(
     distort the others. Raises TransientError.
     """
     return {tenant: await _measure_tenant(client, tenant) for tenant in tenants}
+
+
+async def measure_filled(
+    client: Client, tenants: Iterable[TenantId]
+) -> Mapping[TenantId, Mapping[Kind, float]]:
+    """`measure_kinds` of those whose stream holds messages. Raises TransientError."""
+    streams = await list_streams(client)
+    return await measure_kinds(
+        client,
+        [
+            tenant
+            for tenant in tenants
+            if (one := streams.get(stream_name(tenant))) and one.info.state.messages
+        ],
+    )
 
 
 async def _measure_tenant(client: Client, tenant: TenantId) -> Mapping[Kind, float]:
