@@ -7,13 +7,13 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import nats
 import psutil
 import pytest
 
 from fleet_cli.database import read_model
 from fleet_cli.folder import Running
 from support.demo import demo, routerfleet
+from support.nats import connected
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -183,10 +183,8 @@ async def _tail(folder: Path, *options: str) -> list[dict[str, Any]]:
 
 
 async def _publish_garbage(running: Running, subject: str, payload: bytes) -> None:
-    async with asyncio.timeout(10):
-        client = await nats.connect(running.nats_url, token=running.nats_token)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+    async with connected(running.nats_url, token=running.nats_token) as client:
         await client.jetstream().publish(subject, payload)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
-        await client.close()
 
 
 async def _reachable(running: Running) -> int:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import nats
 import pytest
 from nats.aio.client import Client
 from nats.js import JetStreamContext
@@ -34,6 +33,7 @@ from fleet_contracts.gen.fleet.v1.events_pb2 import (
 )
 from fleet_contracts.streams import WRITER_CONSUMER
 from support.demo import demo
+from support.nats import connected
 from support.waiting import eventually
 
 MIB = 1024**2
@@ -275,11 +275,8 @@ async def test_a_stream_of_someone_else_on_our_subjects_is_named(
 
 @asynccontextmanager
 async def streams_of(url: str, token: str) -> AsyncGenerator[JetStreamContext]:
-    client = await nats.connect(url, token=token)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
-    try:
+    async with connected(url, token=token) as client:
         yield client.jetstream()  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
-    finally:
-        await client.close()
 
 
 @pytest.mark.timeout(180)

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import nats
 import pytest
 from nats.js import JetStreamContext
 
 from fleet_cli.folder import Running
 from fleet_contracts.codec import decode
 from support.demo import DemoRun, demo, routerfleet
+from support.nats import connected
 from support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(240)
@@ -76,12 +76,11 @@ async def test_a_run_balances_and_each_tampering_is_named_by_its_sequences(tmp_p
 
 @asynccontextmanager
 async def stream_api(running: Running) -> AsyncGenerator[JetStreamContext]:
-    async with asyncio.timeout(30):
-        client = await nats.connect(running.nats_url, token=running.nats_token)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
-        try:
-            yield client.jetstream()  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
-        finally:
-            await client.close()
+    async with (
+        asyncio.timeout(30),
+        connected(running.nats_url, token=running.nats_token) as client,
+    ):
+        yield client.jetstream()  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
 
 
 @asynccontextmanager

@@ -5,7 +5,6 @@ import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-import nats
 import pytest
 from nats.aio.client import Client
 from nats.js import JetStreamContext
@@ -39,7 +38,7 @@ from fleet_common.streams.measure import measure_kinds
 from fleet_contracts.streams import StreamStorage, tenant_stream
 from fleet_contracts.subjects import Kind, TenantId
 from support.fleets import fleet
-from support.nats import NatsServer, add_stream_on, kill_one, nats_cluster
+from support.nats import NatsServer, add_stream_on, connected, kill_one, nats_cluster
 
 MIB = 1024**2
 NORTH = TenantId("north")
@@ -249,18 +248,17 @@ async def test_a_stream_without_a_leader_is_not_planned_as_if_it_were_not_there(
     tmp_path: Path,
 ) -> None:
     with nats_cluster(tmp_path) as servers:
-        client = await nats.connect(servers[0].url)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
-        await add_stream_on(client, "0", StreamConfig(name="FLEET_south", subjects=["south"]))
-        await add_stream_on(client, "2", StreamConfig(name="ORDERS", subjects=["orders"]))
-        await kill_one(servers[2], client)
-        # A stranger's keeps nobody from planning.
-        assert (await list_streams(client, timeout_seconds=10)).keys() == {"FLEET_south"}
-        servers[2].start()
-        await add_stream_on(client, "2", StreamConfig(name="FLEET_north", subjects=["north"]))
-        await kill_one(servers[2], client)
-        with pytest.raises(TransientError, match="no server leads FLEET_north;"):
-            await list_streams(client, timeout_seconds=10)
-        await client.close()
+        async with connected(servers[0].url) as client:
+            await add_stream_on(client, "0", StreamConfig(name="FLEET_south", subjects=["south"]))
+            await add_stream_on(client, "2", StreamConfig(name="ORDERS", subjects=["orders"]))
+            await kill_one(servers[2], client)
+            # A stranger's keeps nobody from planning.
+            assert (await list_streams(client, timeout_seconds=10)).keys() == {"FLEET_south"}
+            servers[2].start()
+            await add_stream_on(client, "2", StreamConfig(name="FLEET_north", subjects=["north"]))
+            await kill_one(servers[2], client)
+            with pytest.raises(TransientError, match="no server leads FLEET_north;"):
+                await list_streams(client, timeout_seconds=10)
 
 
 async def test_a_stream_whose_leader_was_elected_while_it_was_listed_is_there(

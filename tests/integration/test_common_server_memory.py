@@ -7,12 +7,10 @@ records the measured figures (`pytest --junit-xml`): they are where the constant
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import nats
 import pytest
 from nats.aio.client import Client
 from nats.js import JetStreamContext
@@ -27,7 +25,7 @@ from fleet_common.planning.budget import (
 )
 from fleet_contracts.streams import DUPLICATE_WINDOW_SECONDS, StreamStorage, tenant_stream
 from fleet_contracts.subjects import TenantId, stream_name
-from support.nats import NatsServer
+from support.nats import NatsServer, connected
 from support.waiting import eventually
 
 MIB = 1024**2
@@ -55,20 +53,11 @@ def resident(server: NatsServer, field: str) -> int:
     return int(line.split()[1]) * 1024
 
 
-@asynccontextmanager
-async def connected(server: NatsServer) -> AsyncGenerator[Client]:
-    client = await nats.connect(server.url)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
-    try:
-        yield client
-    finally:
-        await client.close()
-
-
 async def measure(server: NatsServer, storage: StreamStorage, streams: int) -> Measured:
     """Write MESSAGES spread over the streams, read all of each, and see what it took."""
     server.start()
     try:
-        async with asyncio.timeout(90), connected(server) as client:
+        async with asyncio.timeout(90), connected(server.url) as client:
             js = client.jetstream(timeout=20)  # pyright: ignore[reportUnknownMemberType] - as above
             base = resident(server, "VmRSS")
             tenants = [TenantId(f"t{number}") for number in range(streams)]

@@ -18,7 +18,7 @@ from fleet_common.tenant_streams import (
 )
 from fleet_contracts.streams import tenant_stream as definition_of
 from fleet_contracts.subjects import TenantId
-from support.nats import NatsServer, add_stream_on, kill_one, nats_cluster
+from support.nats import NatsServer, add_stream_on, connected, kill_one, nats_cluster
 
 NORTH = TenantId("north")
 SOUTH = TenantId("south")
@@ -83,16 +83,15 @@ async def test_a_broker_that_does_not_answer_has_not_no_streams(
 
 async def test_a_stream_without_a_leader_is_there_and_holds_up_no_other(tmp_path: Path) -> None:
     with nats_cluster(tmp_path) as servers:
-        client = await nats.connect(servers[0].url)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
-        for tag, tenant in (("0", NORTH), ("2", SOUTH)):
-            config = nats.js.api.StreamConfig(name=f"FLEET_{tenant}", subjects=[tenant])
-            await add_stream_on(client, tag, config)
-        await kill_one(servers[2], client)
-        for found in (
-            await tenant_streams(client, timeout_seconds=10),
-            await streams_of(client, [NORTH, SOUTH], timeout_seconds=1),
-        ):
-            assert (found.found.keys(), found.silent) == ({NORTH}, {SOUTH})
-        with pytest.raises(TransientError, match=r"STREAM\.INFO\.FLEET_south"):
-            await streams_of(client, [SOUTH], timeout_seconds=1)
-        await client.close()
+        async with connected(servers[0].url) as client:
+            for tag, tenant in (("0", NORTH), ("2", SOUTH)):
+                config = nats.js.api.StreamConfig(name=f"FLEET_{tenant}", subjects=[tenant])
+                await add_stream_on(client, tag, config)
+            await kill_one(servers[2], client)
+            for found in (
+                await tenant_streams(client, timeout_seconds=10),
+                await streams_of(client, [NORTH, SOUTH], timeout_seconds=1),
+            ):
+                assert (found.found.keys(), found.silent) == ({NORTH}, {SOUTH})
+            with pytest.raises(TransientError, match=r"STREAM\.INFO\.FLEET_south"):
+                await streams_of(client, [SOUTH], timeout_seconds=1)

@@ -6,7 +6,6 @@ import signal
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-import nats
 from nats.aio.client import Client
 from nats.js.api import ConsumerConfig, StreamConfig
 
@@ -21,7 +20,7 @@ from support.firmware_checker import (
     settings,
     wait_for_verdict,
 )
-from support.nats import NatsServer, add_stream_on, kill_one, nats_cluster, taken
+from support.nats import NatsServer, add_stream_on, connected, kill_one, nats_cluster, taken
 from support.ports import free_port
 from support.processes import service_process
 from support.waiting import eventually
@@ -92,34 +91,33 @@ async def test_a_stream_that_refuses_a_consumer_turns_health_red_and_restarts_no
 
 async def test_a_stream_without_a_leader_is_not_gone(host: UpgradeHost, tmp_path: Path) -> None:
     with nats_cluster(tmp_path / "nats") as servers:
-        client = await nats.connect(servers[0].url)  # pyright: ignore[reportUnknownMemberType] - as above
-        for place, tenant in ((0, "acme"), (2, "zeta")):
-            stream = tenant_stream(tenant_id(tenant), max_bytes=1 << 20, max_age_seconds=3600)
-            await add_stream_on(client, str(place), stream_config(stream))
-        patient = settings(servers[0], host) | {"FLEET_NATS__REQUEST_TIMEOUT_SECONDS": "10"}
-        with service_process(MODULE, patient, tmp_path) as service:
-            await eventually(
-                lambda: service.metric("fleet_firmware_streams"), lambda n: n == 2, what="bound"
-            )
-            await kill_one(servers[2], client)
-            await eventually(
-                service.log_text,
-                lambda text: "says nothing of a tenant's stream" in text,
-                deadline_seconds=30,
-                what="no leader",
-            )
-            await publish_firmware(client, "r1", "7.24.4")
-            await wait_for_verdict(client, "r1", "up_to_date 7.24.4")
-            servers[2].start()
-            await taken(
-                lambda: publish_firmware(client, "r2", "7.24.4", tenant="zeta"),
-                what="a leader",
-                deadline_seconds=30,
-            )
-            await wait_for_verdict(client, "r2", "up_to_date 7.24.4", tenant="zeta")
-            assert "tenant stream is gone" not in service.log_text()
-            assert await service.stop() == 0
-        await client.close()
+        async with connected(servers[0].url) as client:
+            for place, tenant in ((0, "acme"), (2, "zeta")):
+                stream = tenant_stream(tenant_id(tenant), max_bytes=1 << 20, max_age_seconds=3600)
+                await add_stream_on(client, str(place), stream_config(stream))
+            patient = settings(servers[0], host) | {"FLEET_NATS__REQUEST_TIMEOUT_SECONDS": "10"}
+            with service_process(MODULE, patient, tmp_path) as service:
+                await eventually(
+                    lambda: service.metric("fleet_firmware_streams"), lambda n: n == 2, what="bound"
+                )
+                await kill_one(servers[2], client)
+                await eventually(
+                    service.log_text,
+                    lambda text: "says nothing of a tenant's stream" in text,
+                    deadline_seconds=30,
+                    what="no leader",
+                )
+                await publish_firmware(client, "r1", "7.24.4")
+                await wait_for_verdict(client, "r1", "up_to_date 7.24.4")
+                servers[2].start()
+                await taken(
+                    lambda: publish_firmware(client, "r2", "7.24.4", tenant="zeta"),
+                    what="a leader",
+                    deadline_seconds=30,
+                )
+                await wait_for_verdict(client, "r2", "up_to_date 7.24.4", tenant="zeta")
+                assert "tenant stream is gone" not in service.log_text()
+                assert await service.stop() == 0
 
 
 async def test_it_ends_in_time_while_the_broker_hangs_or_was_never_there(

@@ -1,6 +1,5 @@
 """REST, errors, tokens, cookies and headers of the gateway's process."""
 
-import asyncio
 import hashlib
 import json
 import time
@@ -9,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import nats
 import pytest
+from nats.aio.client import Client
 from nats.js import JetStreamContext
 
 from fleet_contracts.subjects import Kind, tenant_id
@@ -55,10 +54,10 @@ def north_entry() -> dict[str, object]:
 
 
 @pytest.fixture
-async def gate(nats_server: NatsServer, tmp_path: Path) -> AsyncGenerator[Gate]:
-    async with asyncio.timeout(10):
-        client = await nats.connect(nats_server.url)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
-    js = client.jetstream()  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+async def gate(
+    nats_server: NatsServer, nats_client: Client, tmp_path: Path
+) -> AsyncGenerator[Gate]:
+    js = nats_client.jetstream()  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
     await declare(js, "north", "south")
     for tenant in ("north", "south"):
         for number in range(2):
@@ -88,8 +87,6 @@ async def gate(nats_server: NatsServer, tmp_path: Path) -> AsyncGenerator[Gate]:
         ) as http,
     ):
         yield Gate(process, js, tokens, http)
-    async with asyncio.timeout(10):
-        await client.close()
 
 
 def error(answer: httpx.Response) -> tuple[int, str]:

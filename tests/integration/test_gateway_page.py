@@ -1,6 +1,5 @@
 """The live page in a real browser against the gateway's process and a real nats-server."""
 
-import asyncio
 import contextlib
 import json
 import signal
@@ -9,7 +8,6 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 
-import nats
 import pytest
 from nats.aio.client import Client
 from playwright.async_api import Browser, Page, expect
@@ -18,7 +16,7 @@ import fleet_contracts.gen.fleet.v1.events_pb2 as pb
 from fleet_contracts.subjects import Kind, tenant_id
 from support.gateway import SLOT, Router, declare, publish, publish_fleet
 from support.gateway_process import GatewayProcess, gateway_process
-from support.nats import NatsServer
+from support.nats import NatsServer, connected
 from support.waiting import eventually
 
 pytest_plugins = ["support.browser"]
@@ -75,19 +73,17 @@ class Site:
 async def running_site(
     server: NatsServer, directory: Path, **settings: str
 ) -> AsyncGenerator[Site]:
-    async with asyncio.timeout(20):
-        client = await nats.connect(server.url)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+    async with connected(server.url) as client:
         await declare(client.jetstream(), "alpine", "north", "south")  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
-    gateway = gateway_process(server, directory / "gateway", settings)
-    gateway.start()
-    try:
-        site = Site(client, gateway, fleet(), [])
-        await site.poll(facts=True)
-        await gateway.ready()
-        yield site
-    finally:
-        gateway.kill()
-        await client.close()
+        gateway = gateway_process(server, directory / "gateway", settings)
+        gateway.start()
+        try:
+            site = Site(client, gateway, fleet(), [])
+            await site.poll(facts=True)
+            await gateway.ready()
+            yield site
+        finally:
+            gateway.kill()
 
 
 @pytest.fixture

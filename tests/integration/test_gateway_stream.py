@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import httpx
-import nats
 import pytest
 from nats.js.api import ConsumerConfig, StreamConfig
 
@@ -23,7 +22,7 @@ from support.gateway_process import (
     gateway_process,
     running_gateway,
 )
-from support.nats import NatsServer, add_stream_on, kill_one, nats_cluster
+from support.nats import NatsServer, add_stream_on, connected, kill_one, nats_cluster
 from support.sse import Frame, SseClient, sse
 from support.waiting import eventually
 
@@ -177,12 +176,11 @@ async def test_events_trimmed_unread_while_the_broker_was_away_cause_a_reset(
         # A second process for the same data on another port: the gateway cannot see it.
         elsewhere = NatsServer(site.server.directory)
         elsewhere.start()
-        other = await nats.connect(elsewhere.url)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
-        js = other.jetstream()  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
-        for number in range(10):
-            await publish(js, CORE, {Kind.STATUS: CORE.poll(number)[Kind.STATUS]})
-        await js.purge_stream("FLEET_north", keep=2)
-        await other.close()
+        async with connected(elsewhere.url) as other:
+            js = other.jetstream()  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+            for number in range(10):
+                await publish(js, CORE, {Kind.STATUS: CORE.poll(number)[Kind.STATUS]})
+            await js.purge_stream("FLEET_north", keep=2)
         elsewhere.stop()
         site.server.start()
         reset = (await client.until("reset", 20))[-1]
@@ -418,28 +416,27 @@ async def test_a_stream_without_a_leader_is_no_empty_fleet_and_keeps_nobody_wait
 ) -> None:
     south = Router(tenant_id("south"), 7)
     with nats_cluster(tmp_path) as servers:
-        client = await nats.connect(servers[0].url)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
-        for place, router in ((0, EDGE), (2, south)):
-            stream = tenant_stream(router.tenant, max_bytes=1 << 20, max_age_seconds=3600)
-            await add_stream_on(client, str(place), stream_config(stream))
-            await publish(client.jetstream(), router, router.poll(0))  # pyright: ignore[reportUnknownMemberType] - as above
-        await kill_one(servers[2], client)
-        fixed = {"TENANTS": json.dumps(["north", "south"])}
-        async with (
-            running_gateway(servers[0], tmp_path / "finds") as finds,
-            running_gateway(servers[0], tmp_path / "is-told", **fixed) as is_told,
-            sse(finds.url) as of_finds,
-            sse(is_told.url) as of_is_told,
-        ):
-            both = ((finds, of_finds), (is_told, of_is_told))
-            for gateway, everyone in both:
-                assert (await everyone.until("snapshot-end"))[-1].data["tenants"] == ["north"]
-                await south_is_unread(gateway)
-            servers[2].start()
-            for _, everyone in both:
-                end = (await everyone.until("snapshot-end", deadline_seconds=30))[-1]
-                assert end.data == {"tenants": ["south"], "devices": 1}
-        await client.close()
+        async with connected(servers[0].url) as client:
+            for place, router in ((0, EDGE), (2, south)):
+                stream = tenant_stream(router.tenant, max_bytes=1 << 20, max_age_seconds=3600)
+                await add_stream_on(client, str(place), stream_config(stream))
+                await publish(client.jetstream(), router, router.poll(0))  # pyright: ignore[reportUnknownMemberType] - as above
+            await kill_one(servers[2], client)
+            fixed = {"TENANTS": json.dumps(["north", "south"])}
+            async with (
+                running_gateway(servers[0], tmp_path / "finds") as finds,
+                running_gateway(servers[0], tmp_path / "is-told", **fixed) as is_told,
+                sse(finds.url) as of_finds,
+                sse(is_told.url) as of_is_told,
+            ):
+                both = ((finds, of_finds), (is_told, of_is_told))
+                for gateway, everyone in both:
+                    assert (await everyone.until("snapshot-end"))[-1].data["tenants"] == ["north"]
+                    await south_is_unread(gateway)
+                servers[2].start()
+                for _, everyone in both:
+                    end = (await everyone.until("snapshot-end", deadline_seconds=30))[-1]
+                    assert end.data == {"tenants": ["south"], "devices": 1}
 
 
 async def south_is_unread(gateway: GatewayProcess) -> None:

@@ -5,12 +5,11 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-import nats
 import pytest
 
 from chaos.proxy import Link
 from fleet_contracts.subjects import Kind, tenant_id
-from support.nats import NatsServer
+from support.nats import NatsServer, connected
 from support.ports import free_port
 from support.writer import MINUTE_MS, now_slot_ms, status_up
 from support.writer_fleet import Fleet
@@ -178,13 +177,10 @@ def _lose_since(broker: NatsServer, kept: Path) -> None:
 
 async def _publish_anew(fleet: Fleet, devices: Sequence[str]) -> None:
     """Over a connection of its own: the others wait before they try again."""
-    client = await nats.connect(fleet.nats_url)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
-    try:
+    async with connected(fleet.nats_url) as client:
         now = Fleet(client, fleet.nats_url, fleet.database_url, fleet.tenant)
         for device in devices:
             await now.publish(device, Kind.STATUS, status_up(now_slot_ms()))
-    finally:
-        await client.close()
 
 
 @pytest.mark.parametrize("writer_is_there", [False, True], ids=["while-away", "while-reading"])

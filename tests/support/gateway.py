@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import nats
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
@@ -20,7 +19,7 @@ from fleet_contracts.codec import encode
 from fleet_contracts.columns import InterfaceReading, pack
 from fleet_contracts.streams import StreamStorage, tenant_stream
 from fleet_contracts.subjects import Kind, TenantId, device_id, message_id, tenant_id
-from support.nats import NatsServer
+from support.nats import NatsServer, connected
 
 SLOT = 1_780_000_000_000
 _BOARDS = (
@@ -248,13 +247,10 @@ async def declared(
     server: NatsServer, tenant: str
 ) -> AsyncGenerator[tuple[Client, JetStreamContext]]:
     """A client of a broker that has the tenant's stream."""
-    async with asyncio.timeout(10):
-        client = await nats.connect(server.url, max_reconnect_attempts=-1)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
-    js = client.jetstream()  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
-    await declare(js, tenant)
-    yield client, js
-    async with asyncio.timeout(10):
-        await client.close()
+    async with connected(server.url, max_reconnect_attempts=-1) as client:
+        js = client.jetstream()  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+        await declare(js, tenant)
+        yield client, js
 
 
 async def publish_fleet(

@@ -5,12 +5,13 @@ Use through `pytest_plugins = ["support.nats"]` or tests/conftest.py, which load
 
 import asyncio
 import contextlib
+import functools
 import os
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +20,9 @@ import nats
 import pytest
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
 from nats.js.api import Placement, StreamConfig
+from nats.js.errors import BadRequestError
 
 from support.ports import free_port
 from support.waiting import eventually
@@ -144,7 +147,10 @@ def nats_cluster(directory: Path, size: int = 3) -> Generator[list[NatsServer]]:
 
 
 async def add_stream_on(client: Client, tag: str, config: StreamConfig) -> None:
-    """A stream with one copy, on the server of a cluster with this tag; waits for the cluster."""
+    """A stream with one copy, on the server of a cluster with this tag; waits for the cluster.
+
+    The server that this client is on learns a moment later that somebody hears the stream's
+    subjects, and says until then that nobody does. It is waited for, too."""
     js = client.jetstream(timeout=2)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
     placed = config.evolve(placement=Placement(tags=[tag]), num_replicas=1)  # pyright: ignore[reportUnknownMemberType] - as above
     await taken(
@@ -152,6 +158,18 @@ async def add_stream_on(client: Client, tag: str, config: StreamConfig) -> None:
         what=f"a place for {config.name}",
         deadline_seconds=_START_DEADLINE_SECONDS,
     )
+    for subject in config.subjects or []:
+        await taken(
+            functools.partial(_reaches_a_stream, js, subject.replace("*", "x").replace(">", "x")),
+            what=f"a way to {config.name}",
+            deadline_seconds=_START_DEADLINE_SECONDS,
+        )
+
+
+async def _reaches_a_stream(js: JetStreamContext, subject: str) -> None:
+    """Publish what no stream takes: the answer shows that one is there."""
+    with contextlib.suppress(BadRequestError):
+        await js.publish(subject, stream="none-of-this-name")
 
 
 async def kill_one(server: NatsServer, client: Client) -> None:
@@ -185,6 +203,31 @@ async def taken(
     )
 
 
+@contextlib.asynccontextmanager
+async def connected(
+    url: str,
+    *,
+    token: str | None = None,
+    max_reconnect_attempts: int = 60,
+    reconnect_time_wait: float = 2,
+) -> AsyncGenerator[Client]:
+    """A client, closed at the end however the test ends: one left open is found by Python's
+    garbage collector in the middle of another test, which fails for it."""
+    async with asyncio.timeout(10):
+        client = await nats.connect(  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+            url,
+            token=token,
+            max_reconnect_attempts=max_reconnect_attempts,
+            reconnect_time_wait=reconnect_time_wait,
+        )
+    try:
+        yield client
+    finally:
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(5):
+                await client.close()
+
+
 @pytest.fixture
 def nats_server(tmp_path: Path) -> Iterator[NatsServer]:
     """A fresh server of this test's own."""
@@ -197,10 +240,5 @@ def nats_server(tmp_path: Path) -> Iterator[NatsServer]:
 
 @pytest.fixture
 async def nats_client(nats_server: NatsServer) -> AsyncIterator[Client]:
-    """A connected client, closed at the end."""
-    async with asyncio.timeout(10):
-        client = await nats.connect(nats_server.url)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
-    yield client
-    with contextlib.suppress(Exception):
-        async with asyncio.timeout(5):
-            await client.close()
+    async with connected(nats_server.url) as client:
+        yield client

@@ -13,13 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import nats
 import pytest
 from nats.js import JetStreamContext
 from nats.js.errors import BucketNotFoundError, NoKeysError, NotFoundError
 
 from e2e.commands import apply, find, get, kubectl
-from support.nats import NatsServer
+from support.nats import NatsServer, connected
 from support.processes import ServiceProcess
 from support.waiting import eventually
 
@@ -158,12 +157,8 @@ class OperatorSite:
     @asynccontextmanager
     async def jetstream(self) -> AsyncGenerator[JetStreamContext]:
         """A client of one's own."""
-        async with asyncio.timeout(10):
-            client = await nats.connect(self.nats.url)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
-        try:
+        async with connected(self.nats.url) as client:
             yield client.jetstream()  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
-        finally:
-            await client.close()
 
     async def keys(self, bucket: str, tenant: str) -> list[str]:
         """Keys of a tenant in a bucket, without the tenant."""

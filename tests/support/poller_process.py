@@ -14,7 +14,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import nats
 from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js import JetStreamContext
 
@@ -23,7 +22,7 @@ from fleet_common.inventory import Assignment, DeviceRecord, replace_all
 from fleet_contracts.codec import DecodedEvent, decode
 from fleet_contracts.streams import ASSIGNMENTS_BUCKET, INVENTORY_BUCKET, tenant_stream
 from fleet_contracts.subjects import Kind, TenantId, stream_name
-from support.nats import NatsServer
+from support.nats import NatsServer, connected
 from support.processes import ServiceProcess, running
 
 SHARD = "shard-0"
@@ -88,18 +87,10 @@ class FleetBroker:
 @asynccontextmanager
 async def fleet_broker(server: NatsServer, tenant: str) -> AsyncGenerator[FleetBroker]:
     """A connection with the tenant's stream declared."""
-    async with asyncio.timeout(10):
-        client = await nats.connect(  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
-            server.url, max_reconnect_attempts=-1, reconnect_time_wait=0.1
-        )
-    broker = FleetBroker(client.jetstream(), TenantId(tenant))  # pyright: ignore[reportUnknownMemberType] - as above
-    await broker.declare_stream()
-    try:
+    async with connected(server.url, max_reconnect_attempts=-1, reconnect_time_wait=0.1) as client:
+        broker = FleetBroker(client.jetstream(), TenantId(tenant))  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+        await broker.declare_stream()
         yield broker
-    finally:
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(5):
-                await client.close()
 
 
 class PollerProcess(ServiceProcess):
