@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,22 @@ async def test_metrics_health_and_readiness_are_served(tmp_path: Path) -> None:
         assert alive is not None
         assert (alive.status_code, alive.json()) == (200, health.json())
         assert await service.metric("fleet_sample_starts_total") == 1
+        assert await service.stop() == 0
+
+
+async def test_the_date_of_an_answer_goes_on(tmp_path: Path) -> None:
+    with sample(tmp_path) as service:
+        await service.ready()
+
+        async def seconds_behind() -> float:
+            answer = await service.get("/readyz")
+            assert answer is not None
+            return time.time() - parsedate_to_datetime(answer.headers["date"]).timestamp()
+
+        first = time.time()
+        while time.time() - first < 2.5:
+            assert -1 < await seconds_behind() < 2.5
+            await asyncio.sleep(0.2)
         assert await service.stop() == 0
 
 

@@ -47,7 +47,7 @@ def fleets(*documents: Document) -> list[Known]:
     store = Store(lambda: None)
     for one in documents:
         store.put(ROUTER_FLEET, one)
-    return Fleets(store).read()
+    return list(Fleets(store).read())
 
 
 def fleet(name: str, created: str, devices: int) -> Document:

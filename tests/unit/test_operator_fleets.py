@@ -31,6 +31,16 @@ def test_the_older_of_two_fleets_of_one_name_has_the_tenant() -> None:
     assert not second.records
 
 
+def test_nothing_is_read_anew_while_nothing_changed() -> None:
+    store, fleets = make(fleet_document())
+    first = fleets.read()
+    assert fleets.read() is first
+    store.put(ROUTER_FLEET, fleet_document(namespace="other", uid="9", version=7))
+    assert len(fleets.read()) == 2
+    store.drop(ROUTER_FLEET, fleet_document(namespace="other", uid="9", version=8))
+    assert [one.owner for one in fleets.read()] == [one.owner for one in first]
+
+
 def test_of_two_of_the_same_second_the_uid_decides() -> None:
     _, fleets = make(fleet_document(namespace="a", uid="2"), fleet_document(namespace="b", uid="1"))
     assert [one.owner.uid for one in fleets.read() if one.rival is None] == ["1"]

@@ -33,6 +33,8 @@ _log = logging.getLogger(__name__)
 LOOK_SECONDS: Final = 1.0
 _RECORDS_SECONDS: Final = 30.0
 """How often tenants without shards are looked for records that nobody should have left."""
+_IDLE_SECONDS: Final = 10.0
+"""How often it is said anew of a tenant without shards that there is nothing to assign."""
 _STEP_SECONDS: Final = 60.0
 """The most that one step may take: fencing pods on a dead node is the longest part."""
 
@@ -163,12 +165,12 @@ class Assigning:
         """Nothing is wanted and nothing is there: said without asking the broker."""
         if ask.shards or self._records.get(tenant):
             return False
-        found = self._found.get(tenant)
+        found, now = self._found.get(tenant), time.monotonic()
         if found is None or found.ask != ask or found.step.shares:
-            self._found[tenant] = Found(ask, Step({}, {}, 0), time.monotonic())
+            self._found[tenant] = Found(ask, Step({}, {}, 0), now)
             self._changed()
-        else:
-            self._found[tenant] = Found(ask, found.step, time.monotonic())
+        elif now - found.at >= _IDLE_SECONDS:
+            self._found[tenant] = Found(ask, found.step, now)
         return True
 
     async def _look_at_records(self, signs: Mapping[str, StoredMessage]) -> None:

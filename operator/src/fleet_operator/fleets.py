@@ -109,9 +109,18 @@ class Fleets:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._read: dict[str, _Read] = {}
+        self._last: tuple[Known, ...] = ()
+        self._revision = -1
 
-    def read(self) -> list[Known]:
+    def read(self) -> tuple[Known, ...]:
         """All RouterFleets, the oldest first; later ones of the same name have a rival."""
+        revision = self._store.revision
+        if revision != self._revision:
+            self._last = tuple(self._read_all())
+            self._revision = revision
+        return self._last
+
+    def _read_all(self) -> list[Known]:
         documents = sorted(self._store.all(ROUTER_FLEET), key=_seniority)
         holders: dict[str, Owner] = {}
         found: list[Known] = []

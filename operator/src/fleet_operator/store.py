@@ -94,11 +94,17 @@ class Store:
     """Objects by key. `changed` is called after every change, in the store's own loop."""
 
     def __init__(self, changed: Callable[[], None]) -> None:
-        self._changed = changed
+        self._tell = changed
+        self._revision = 0
         self._objects: dict[ObjectKey, Document] = {}
         self._gone: dict[ObjectKey, int] = {}
         self._listed: set[ObjectKind] = set()
         self._unread: frozenset[str] = frozenset()
+
+    @property
+    def revision(self) -> int:
+        """Another number after every change."""
+        return self._revision
 
     @property
     def unread(self) -> frozenset[str]:
@@ -110,6 +116,10 @@ class Store:
         if namespaces != self._unread:
             self._unread = namespaces
             self._changed()
+
+    def _changed(self) -> None:
+        self._revision += 1
+        self._tell()
 
     def get(self, key: ObjectKey) -> Document | None:
         """The object; None when it does not exist (or is not known of yet)."""

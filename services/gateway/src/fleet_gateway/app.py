@@ -118,7 +118,7 @@ def _server(
     authenticator: Authenticator,
     replayer: Replayer,
     metrics: GatewayMetrics,
-) -> uvicorn.Server:
+) -> EmbeddedServer:
     limits = ClientLimits(
         max_backlog_bytes=section.max_backlog_bytes,
         stall_seconds=section.stall_seconds,
