@@ -10,7 +10,8 @@ from fleet_common.broker import close, declare_bucket, jetstream
 from fleet_common.settings import NatsSection
 from fleet_contracts.streams import INVENTORY_BUCKET
 from fleet_contracts.subjects import TenantId
-from fleet_operator.broker_side import Asked, BrokerSide
+from fleet_operator.broker_side import BrokerSide
+from fleet_operator.broker_state import Asked
 from fleet_operator.fleets import Fleets, Known
 from fleet_operator.inventory_room import record_bytes
 from fleet_operator.inventory_sync import InventorySync

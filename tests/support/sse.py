@@ -20,7 +20,6 @@ class Frame:
     event: str
     data: Any
     id: str
-    comment: str = ""
 
     @property
     def sequence(self) -> int:
@@ -42,13 +41,12 @@ class SseParser:
             block, _, self._rest = self._rest.partition("\n\n")
             event = "message"
             data: list[str] = []
-            comments: list[str] = []
             for line in block.split("\n"):
                 name, _, value = line.partition(":")
                 value = value.removeprefix(" ")
                 match name:
                     case "":
-                        comments.append(value)
+                        pass  # a comment
                     case "id":
                         self.last_id = value
                     case "event":
@@ -61,8 +59,6 @@ class SseParser:
                         raise AssertionError(f"not an SSE field: {line!r}")
             if data:
                 yield Frame(event, json.loads("\n".join(data)), self.last_id)
-            elif comments:
-                yield Frame("", None, self.last_id, comments[0])
 
 
 class SseClient:
@@ -94,7 +90,7 @@ class SseClient:
         return frames
 
     async def events(self, count: int, deadline_seconds: float = 10.0) -> list[Frame]:
-        """The next `count` live events; control frames and comments do not count."""
+        """The next `count` live events; control frames do not count."""
         kinds = {kind.value for kind in Kind}
         frames: list[Frame] = []
         end = time.monotonic() + deadline_seconds

@@ -4,8 +4,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from nats.aio.client import Client
@@ -15,16 +14,15 @@ from nats.js import JetStreamContext
 from fleet_common.broker import connect, declare_bucket, jetstream, probe
 from fleet_common.broker_client import BrokerClient
 from fleet_common.errors import ConfigurationError, FleetError
-from fleet_common.fleet_spec import RouterFleet
 from fleet_common.inventory import tenant_of_key
-from fleet_common.planning import PlanningError, Sizes, StreamBudget, StreamPlan
+from fleet_common.planning import PlanningError, Sizes, StreamBudget
 from fleet_common.settings import NatsSection
 from fleet_common.streams.advice import Advice
 from fleet_common.streams.applier import PlanApplier
-from fleet_common.streams.live import list_streams
+from fleet_common.streams.live import NoLeaderError, list_streams
 from fleet_common.streams.measure import measure_filled
 from fleet_common.streams.trims import TrimAnnouncer
-from fleet_common.streams.watch import Seen, StreamWatch
+from fleet_common.streams.watch import StreamWatch
 from fleet_contracts.streams import (
     ASSIGNMENTS_BUCKET,
     ASSIGNMENTS_BUCKET_MAX_BYTES,
@@ -33,8 +31,8 @@ from fleet_contracts.streams import (
     SHARDS_BUCKET,
     SHARDS_BUCKET_MAX_BYTES,
 )
-from fleet_contracts.subjects import DeviceId, TenantId, tenant_of_stream
-from fleet_operator.inventory_room import LeftOut
+from fleet_contracts.subjects import TenantId, tenant_of_stream
+from fleet_operator.broker_state import Asked, BrokerState, Unled
 from fleet_operator.inventory_sync import InventorySync
 from fleet_operator.metrics import OperatorMetrics
 from fleet_operator.settings import OperatorSection
@@ -50,53 +48,6 @@ _BUCKETS: Final = (
 _PASS_SECONDS: Final = 45.0
 """The most that one pass may take; the next one goes on where it was."""
 _NOTE: Final = re.compile(r"^stream (?:of )?(?:FLEET_)?([a-z0-9-]+)[: ]")
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What the fleets ask of the broker.
-
-    `records`: the oldest fleet's first. `untouched` tenants are known, but what they want is not
-    (or they are being taken down): everything of theirs stays as it is. Unless `all_known`, there
-    may be tenants that nobody knows of, and so does what is there of such.
-    """
-
-    fleets: tuple[RouterFleet, ...]
-    records: Mapping[str, bytes]
-    untouched: frozenset[TenantId]
-    all_known: bool = True
-
-
-@dataclass(slots=True)
-class BrokerState:
-    """What the last passes found. `trouble`: why the last one failed; None when it did not."""
-
-    trouble: str | None = "not connected yet"
-    plans: dict[TenantId, StreamPlan] = field(default_factory=dict[TenantId, StreamPlan])
-    refused: dict[TenantId, str] = field(default_factory=dict[TenantId, str])
-    plan_error: str | None = None
-    seen: Mapping[TenantId, Seen] = field(default_factory=dict[TenantId, Seen])
-    left_out: Mapping[TenantId, LeftOut] = field(default_factory=dict[TenantId, LeftOut])
-    """Devices that the inventory has no room for."""
-    settled: Asked | None = None
-    """What streams and inventory are brought to."""
-
-    def without_record(self, tenant: TenantId) -> frozenset[DeviceId]:
-        """Devices that the inventory has no room for at all: no shard can poll them."""
-        left_out = self.left_out.get(tenant)
-        return frozenset() if left_out is None else left_out.new
-
-    def findings(self) -> tuple[object, ...]:
-        """All of it; what is not found anew stays the same object."""
-        return (
-            self.trouble,
-            self.plans,
-            self.refused,
-            self.plan_error,
-            self.seen,
-            self.left_out,
-            self.settled,
-        )
 
 
 class BrokerSide:
@@ -135,6 +86,7 @@ class BrokerSide:
         self._plan_at = 0.0
         self._look_at = 0.0
         self._measure_at = 0.0
+        self._led_at = 0.0
         self._reconnects = 0
 
     async def connect(self) -> None:
@@ -186,13 +138,30 @@ class BrokerSide:
             for bucket, size in _BUCKETS:
                 await declare_bucket(self.js, bucket, size, replicas=self._settings.bucket_replicas)
         self._reconnects = reconnects
-        await self._plan_or_look(asked, notes, anew=anew, look=look)
+        if anew or now >= self._led_at:
+            await self._unless_unled(self._plan_or_look(asked, notes, anew=anew, look=look))
         if look or self.state.settled is None or self.state.settled.records is not asked.records:
             await self._inventory.sync(asked.records, asked.untouched, all_known=asked.all_known)
             self.state.left_out = self._inventory.left_out
         if look:
             self._look_at = time.monotonic() + self._settings.look_seconds
         self.state.settled = asked
+
+    async def _unless_unled(self, planning: Awaitable[None]) -> None:
+        """Devices and assignments do not wait for a stream's leader: only planning does."""
+        try:
+            await planning
+        except NoLeaderError as error:
+            known = self.state.unled
+            if known is None or known.tenant != error.tenant:
+                self._complain(str(error))
+                self.state.unled = Unled(error.tenant, str(error))
+            # To ask takes seconds: a cluster waits for whoever does not answer.
+            self._led_at = time.monotonic() + self._settings.look_seconds
+        else:
+            if self.state.unled is not None:
+                _log.info("every stream has a leader", extra={"tenant": self.state.unled.tenant})
+            self.state.unled = None
 
     async def _plan_or_look(
         self, asked: Asked, notes: list[str], *, anew: bool, look: bool
@@ -228,6 +197,7 @@ class BrokerSide:
             self.state.plan_error = None
             notes += applied.notes
             self.state.plans = {one.tenant: one for one in applied.plans}
+            self.state.planned = {fleet.tenant: fleet for fleet in asked.fleets}
             self.state.refused = dict(applied.refused)
             await self._look(notes)
 

@@ -19,7 +19,8 @@ from fleet_contracts.subjects import TenantId
 from fleet_operator.announcing import Announcer
 from fleet_operator.applying import Objects, Outcome
 from fleet_operator.assigning import Ask, Assigning
-from fleet_operator.broker_side import Asked, BrokerSide
+from fleet_operator.broker_side import BrokerSide
+from fleet_operator.broker_state import Asked
 from fleet_operator.cleanup import Cleanup
 from fleet_operator.fleets import Fleets, Known
 from fleet_operator.kinds import WATCHED

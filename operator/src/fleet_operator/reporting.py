@@ -32,7 +32,12 @@ from fleet_operator.status import (
     stream_summary,
 )
 from fleet_operator.store import Store
-from fleet_operator.verdicts import OBJECT_REFUSED, Situation, conflict_verdicts, verdicts
+from fleet_operator.verdicts import (
+    OBJECT_REFUSED,
+    Situation,
+    conflict_verdicts,
+    verdicts,
+)
 from fleet_operator.workloads import selector
 
 _FIRST_FIGURES_SECONDS: Final = 5.0
@@ -115,7 +120,7 @@ class Reporter:
             rejected=self._logins.tell(known.owner.uid, self._assigning.found(tenant)),
             plan=state.plans.get(tenant),
             live_max_bytes=None if seen is None else seen.state.max_bytes,
-            stream_trouble=self._stream_trouble(tenant),
+            stream_trouble=state.trouble_of(tenant, known.fleet),
             shards_wanted=0 if shards is None else shards.wanted,
             shards_ready=0 if shards is None else shards.ready,
             shards_there=0 if shards is None else shards.pods,
@@ -136,16 +141,6 @@ class Reporter:
             stream=self._stream(known, figures=figures),
             shards=None if shards is None else _shards(known.tenant, shards),
         )
-
-    def _stream_trouble(self, tenant: TenantId) -> tuple[str, str] | None:
-        state = self._broker.state
-        if state.trouble is not None:
-            return "BrokerUnavailable", f"NATS: {state.trouble}"
-        if tenant in state.refused:
-            return "StreamRefused", state.refused[tenant]
-        if state.plan_error is not None:
-            return "BudgetTooSmall", state.plan_error
-        return None
 
     def _figures_due(self, known: Known) -> bool:
         """Every now and then; soon while the first figures are still to come."""

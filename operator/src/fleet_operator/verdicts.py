@@ -24,6 +24,8 @@ _FALSE: Final = ConditionStatus.FALSE
 _UNKNOWN: Final = ConditionStatus.UNKNOWN
 OBJECT_REFUSED: Final = "ObjectRefused"
 INVENTORY_FULL: Final = "InventoryFull"
+BROKER_AWAY: Final = "BrokerUnavailable"
+NO_LEADER: Final = "NoStreamLeader"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +111,8 @@ def _stream(one: Situation) -> Verdict:
     kind = ConditionType.STREAM_SIZED
     if one.stream_trouble is not None:
         reason, text = one.stream_trouble
-        away = reason == "BrokerUnavailable"
-        return Verdict(kind, _UNKNOWN if away else _FALSE, reason, text)
+        unknown = reason in {BROKER_AWAY, NO_LEADER}
+        return Verdict(kind, _UNKNOWN if unknown else _FALSE, reason, text)
     if one.plan is None:
         return Verdict(kind, _UNKNOWN, "NotPlanned", "the stream has not been planned yet")
     return sized_verdict(one.plan, one.live_max_bytes)

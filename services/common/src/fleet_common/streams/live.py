@@ -18,7 +18,7 @@ from fleet_common.errors import TransientError
 from fleet_common.jetstream_api import Answer, ask, list_pages
 from fleet_common.planning import AccountLimits, ExistingStream, Reservation, StreamState
 from fleet_contracts.streams import FIRMWARE_CONSUMER, WRITER_CONSUMER, StreamStorage
-from fleet_contracts.subjects import TenantId, tenant_of_stream, tenant_subjects
+from fleet_contracts.subjects import TenantId, stream_name, tenant_of_stream, tenant_subjects
 
 _DURABLES: Final = frozenset({WRITER_CONSUMER, FIRMWARE_CONSUMER})
 _CONSUMERS_OF_A_PAGE: Final = 256
@@ -26,6 +26,14 @@ _CONSUMERS_OF_A_PAGE: Final = 256
 _LOOKS_TO_BE_BEHIND: Final = 2
 _ELECTED_SECONDS: Final = 1.0
 """How long a stream's leader may take to say that it is one."""
+
+
+class NoLeaderError(TransientError):
+    """The broker is there, but nobody can say what this tenant's stream holds."""
+
+    def __init__(self, tenant: TenantId) -> None:
+        super().__init__(f"no server leads {stream_name(tenant)}; waiting for the election")
+        self.tenant = tenant
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,25 +108,25 @@ def server_version(client: Client) -> str:
 async def list_streams(client: Client, *, timeout_seconds: float = 5.0) -> dict[str, LiveStream]:
     """All streams of the account by name, KV buckets among them.
 
-    Raises TransientError, also while a tenant's stream has no leader: taken for one that is not
-    there, it would be planned without regard to what it holds.
+    Raises TransientError; NoLeaderError while a tenant's stream has none: taken for one that is
+    not there, it would be planned without regard to what it holds.
     """
     found: dict[str, LiveStream] = {}
     async for page in list_pages(client, "STREAM.LIST", timeout_seconds):
         listed = [_live_stream(one) for one in page.streams]
         for name in page.missing:
-            if tenant_of_stream(name) is not None:
-                listed += await _elected(client, name)
+            if (tenant := tenant_of_stream(name)) is not None:
+                listed += await _elected(client, tenant)
         found.update((one.name, one) for one in listed)
     return found
 
 
-async def _elected(client: Client, stream: str) -> list[LiveStream]:
+async def _elected(client: Client, tenant: TenantId) -> list[LiveStream]:
     """A stream that had no leader when it was listed, if it has one now; none when it is gone."""
     try:
-        one = await look_at(client, stream, timeout_seconds=_ELECTED_SECONDS)
+        one = await look_at(client, stream_name(tenant), timeout_seconds=_ELECTED_SECONDS)
     except TransientError as error:
-        raise TransientError(f"no server leads {stream}; waiting for the election") from error
+        raise NoLeaderError(tenant) from error
     return [] if one is None else [one]
 
 

@@ -1,0 +1,88 @@
+"""What is asked of the broker, and what was found there."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from fleet_common.fleet_spec import RouterFleet
+from fleet_common.planning import StreamPlan
+from fleet_common.streams.watch import Seen
+from fleet_contracts.subjects import DeviceId, TenantId
+from fleet_operator.inventory_room import LeftOut
+from fleet_operator.verdicts import BROKER_AWAY, NO_LEADER
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the fleets ask of the broker.
+
+    `records`: the oldest fleet's first. `untouched` tenants are known, but what they want is not
+    (or they are being taken down): everything of theirs stays as it is. Unless `all_known`, there
+    may be tenants that nobody knows of, and so does what is there of such.
+    """
+
+    fleets: tuple[RouterFleet, ...]
+    records: Mapping[str, bytes]
+    untouched: frozenset[TenantId]
+    all_known: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Unled:
+    """A tenant's stream that no server of a cluster leads: until one does, nothing is planned.
+
+    The streams that there are stay as they were planned, and all else goes on.
+    """
+
+    tenant: TenantId
+    reason: str
+
+
+@dataclass(slots=True)
+class BrokerState:
+    """What the last passes found. `trouble`: why the last one failed; None when it did not."""
+
+    trouble: str | None = "not connected yet"
+    plans: dict[TenantId, StreamPlan] = field(default_factory=dict[TenantId, StreamPlan])
+    refused: dict[TenantId, str] = field(default_factory=dict[TenantId, str])
+    plan_error: str | None = None
+    unled: Unled | None = None
+    planned: Mapping[TenantId, RouterFleet] = field(default_factory=dict[TenantId, RouterFleet])
+    """What the plans were made from."""
+    seen: Mapping[TenantId, Seen] = field(default_factory=dict[TenantId, Seen])
+    left_out: Mapping[TenantId, LeftOut] = field(default_factory=dict[TenantId, LeftOut])
+    """Devices that the inventory has no room for."""
+    settled: Asked | None = None
+    """What streams and inventory are brought to."""
+
+    def without_record(self, tenant: TenantId) -> frozenset[DeviceId]:
+        """Devices that the inventory has no room for at all: no shard can poll them."""
+        left_out = self.left_out.get(tenant)
+        return frozenset() if left_out is None else left_out.new
+
+    def trouble_of(self, tenant: TenantId, fleet: RouterFleet | None) -> tuple[str, str] | None:
+        """A reason and a message, if the stream is not known to be as this fleet asks."""
+        if self.trouble is not None:
+            return BROKER_AWAY, f"NATS: {self.trouble}"
+        if tenant in self.refused:
+            return "StreamRefused", self.refused[tenant]
+        unled = self.unled
+        if unled is not None:
+            as_planned = self.planned.get(tenant) is fleet
+            if tenant == unled.tenant or not as_planned:
+                return NO_LEADER, f"NATS: {unled.reason}"
+        if self.plan_error is not None:
+            return "BudgetTooSmall", self.plan_error
+        return None
+
+    def findings(self) -> tuple[object, ...]:
+        """All of it; what is not found anew stays the same object."""
+        return (
+            self.trouble,
+            self.plans,
+            self.refused,
+            self.plan_error,
+            self.unled,
+            self.seen,
+            self.left_out,
+            self.settled,
+        )
