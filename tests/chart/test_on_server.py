@@ -257,12 +257,18 @@ def test_a_volume_grows_by_the_commands_that_the_refusal_tells(
 
 @pytest.fixture
 def older_definition(namespace: str) -> Iterator[dict[str, Any]]:
-    """A definition like ours under another name, as Helm installed it from an older chart: a
-    field is missing and a text was another."""
+    """A definition like ours under other names, as Helm installed it from an older chart: a
+    field is missing and a text was another.
+
+    No name is ours: kubectl keeps what it knows of a server for hours, and would take
+    `routerfleets` for this group's when it has gone."""
     (path,) = (CHART / "crds").glob("*.yaml")
     newer = yaml.safe_load(path.read_text(encoding="utf-8"))
     newer["spec"]["group"] = f"{namespace}.example.com"
-    newer["metadata"]["name"] = f"routerfleets.{namespace}.example.com"
+    newer["spec"]["names"] = {
+        "kind": "RouterFleet", "plural": "fleetsofbefore", "singular": "fleetofbefore",
+    }  # fmt: skip
+    newer["metadata"]["name"] = f"fleetsofbefore.{namespace}.example.com"
     older = copy.deepcopy(newer)
     spec = older["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
     del spec["properties"]["deletionPolicy"]
@@ -302,7 +308,7 @@ def test_a_newer_definition_goes_over_helms_older_one_by_the_readmes_command(
 
     run([str(path) if part.endswith("/crds") else part for part in command])
 
-    definition = f"routerfleets.{group}"
+    definition = older_definition["metadata"]["name"]
     uid = get(definition, "alpha", namespace)["metadata"]["uid"]
     deadline = time.monotonic() + 20
     while True:  # the API server takes a moment to serve the new schema
