@@ -89,17 +89,21 @@ async def test_devices_of_all_tenants_are_recorded_while_one_stream_has_no_leade
             await kill_one(servers[2], client)
             fleet.put(NORTH, devices=3, version=2)
 
-            async def unled() -> TenantId | None:
+            async def found() -> tuple[str | None, TenantId | None]:
                 await broker.reconcile(fleet.asked())
-                return None if broker.state.unled is None else broker.state.unled.tenant
+                unled = broker.state.unled
+                return broker.state.trouble, None if unled is None else unled.tenant
 
-            await eventually(unled, lambda one: one == SOUTH, deadline_seconds=40, what="no leader")
-            assert broker.state.trouble is None
+            await eventually(
+                found, lambda one: one == (None, SOUTH), deadline_seconds=40, what="no leader"
+            )
             assert await of_inventory(client, NORTH) == 3
             assert trouble(broker, fleet.known(SOUTH)) == "NoStreamLeader"
             # What it asks for is not planned yet: it has another device.
             assert trouble(broker, fleet.known(NORTH)) == "NoStreamLeader"
 
             servers[2].start()
-            await eventually(unled, lambda one: one is None, deadline_seconds=40, what="a leader")
+            await eventually(
+                found, lambda one: one == (None, None), deadline_seconds=40, what="a leader"
+            )
             assert [trouble(broker, fleet.known(one)) for one in (NORTH, SOUTH)] == [None, None]

@@ -6,6 +6,7 @@ Use through `pytest_plugins = ["support.nats"]` or tests/conftest.py, which load
 import asyncio
 import contextlib
 import functools
+import json
 import os
 import signal
 import socket
@@ -22,7 +23,7 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import Placement, StreamConfig
-from nats.js.errors import BadRequestError
+from nats.js.errors import APIError, BadRequestError
 
 from support.ports import free_port
 from support.waiting import eventually
@@ -175,8 +176,15 @@ async def _reaches_a_stream(js: JetStreamContext, subject: str) -> None:
 async def kill_one(server: NatsServer, client: Client) -> None:
     """Kill a server of a cluster; waits until the others answer, it may have led them."""
     server.kill()
+
+    async def names() -> None:
+        answer = await client.request("$JS.API.STREAM.NAMES", timeout=1)
+        # Between two leaders they say that JetStream is not available.
+        if (error := json.loads(answer.data).get("error")) is not None:
+            raise APIError.from_error(error)
+
     await taken(
-        lambda: client.request("$JS.API.STREAM.NAMES", timeout=1),
+        names,
         what="an answer of the other servers",
         deadline_seconds=2 * _START_DEADLINE_SECONDS,
     )
