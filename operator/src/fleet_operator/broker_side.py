@@ -156,8 +156,10 @@ class BrokerSide:
             if known is None or known.tenant != error.tenant:
                 self._complain(str(error))
                 self.state.unled = Unled(error.tenant, str(error))
-            # To ask takes seconds: a cluster waits for whoever does not answer.
+            # To ask takes seconds: a cluster waits for whoever does not answer. Then all is
+            # planned, since only that shows whether the stream has a leader again.
             self._led_at = time.monotonic() + self._settings.look_seconds
+            self._plan_at = 0.0
         else:
             if self.state.unled is not None:
                 _log.info("every stream has a leader", extra={"tenant": self.state.unled.tenant})
