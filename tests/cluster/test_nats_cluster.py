@@ -12,11 +12,13 @@ from dataclasses import dataclass
 
 import pytest
 from nats.aio.client import Client
+from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import StreamInfo
 
 from e2e.commands import CommandError, find, get, kubectl, run
 from fleet_common.broker import close, connect, declare_bucket, jetstream
+from fleet_common.errors import TransientError
 from fleet_common.planning import single_budget
 from fleet_common.settings import NatsSection
 from fleet_common.streams.applier import PlanApplier
@@ -101,11 +103,20 @@ class Connected:
     applier: PlanApplier
 
     async def plan(self, devices: int, window: str) -> int:
-        """Declare the stream as the operator would; its max_bytes."""
-        events = {"replicas": 3, "replayWindow": window}
-        applied = await self.applier.apply([fleet(ALPHA, devices, events=events)])
-        (plan,) = applied.plans
-        return plan.definition.max_bytes
+        """Declare the stream as the operator would, again when a server went; its max_bytes."""
+        wanted = fleet(ALPHA, devices, events={"replicas": 3, "replayWindow": window})
+
+        async def apply() -> int | None:
+            with contextlib.suppress(TransientError, NatsError, TimeoutError, OSError):
+                (plan,) = (await self.applier.apply([wanted])).plans
+                return plan.definition.max_bytes
+            return None
+
+        planned = await eventually(
+            apply, lambda size: size is not None, deadline_seconds=60, what="a plan in force"
+        )
+        assert planned is not None
+        return planned
 
     async def whole(self) -> StreamInfo:
         """The stream, once it has a leader and two others that have all it has."""

@@ -18,8 +18,10 @@ SCRAPE_SECONDS = 15.0
 """As a Prometheus does: its questions are part of the cost."""
 TARGET_CPU = 0.02
 TARGET_BYTES = 150e6
-GROSS = 2.5
-"""It fails only so far beyond: what else a machine does must not fail it."""
+GROSS_CPU = 8
+"""It fails only so far beyond: beside others the same work takes up to three times the processor
+time, which must not fail it. Work that goes wild takes a hundred times."""
+GROSS_BYTES = 2.5
 
 
 def _fleet(number: int) -> Document:
@@ -66,5 +68,5 @@ async def test_a_hundred_fleets_cost_next_to_nothing(
             f"{used:.2%} of a core over {seconds:.0f} s (target {TARGET_CPU:.0%}), "
             f"{resident / 1e6:.0f} MB resident (target {TARGET_BYTES / 1e6:.0f} MB)"
         )
-    assert used < GROSS * TARGET_CPU
-    assert resident < GROSS * TARGET_BYTES
+    assert used < GROSS_CPU * TARGET_CPU
+    assert resident < GROSS_BYTES * TARGET_BYTES

@@ -12,9 +12,10 @@ _DEVICES = 100
 _WATCHED_SECONDS = 60.0
 _QUIET_SECONDS = 15.0
 _TARGET = {"crowd_operator_cpu_percent": 2.0, "crowd_operator_rss_mb": 150.0}
-_GROSS = 2.5
+_GROSS = {"crowd_operator_cpu_percent": 8.0, "crowd_operator_rss_mb": 2.5}
 """The figures are printed beside their targets; a step fails only far beyond them, since what
-else a machine does must not fail it. There are also three fleets at work, and all that the steps
+else a machine does must not fail it (beside others the same work takes up to three times the
+processor time). There are also three fleets at work, and all that the steps
 before did. A hundred fleets alone: tests/cluster/test_operator_hundred.py."""
 
 
@@ -54,7 +55,7 @@ def test_a_hundred_resting_fleets_cost_little(site: Site) -> None:
     changed = {name for name, version in _versions(namespace).items() if versions[name] != version}
     site.note("crowd_objects_written_at_rest", len(changed))
     assert not changed
-    beyond = {name: one for name, one in seen_figures.items() if one > _GROSS * _TARGET[name]}
+    beyond = {name: one for name, one in seen_figures.items() if one > _GROSS[name] * _TARGET[name]}
     assert not beyond
 
 
