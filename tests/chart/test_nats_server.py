@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
-import nats
 import pytest
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
@@ -14,6 +13,7 @@ from fleet_common.inventory import keys_under
 from fleet_contracts.streams import SHARDS_BUCKET, SHARDS_BUCKET_MAX_BYTES
 from support.chart_nats import ChartServer, checked, environment
 from support.helm import CI_VALUES, Chart
+from support.nats import connected
 from support.poller_process import SHARD, fleet_broker, poller_process
 from support.pollers import device_record, write_secret
 from support.routers import fixed_router
@@ -105,12 +105,10 @@ async def refusals(server: ChartServer, user: str, subject: str, *, reads: bool)
     async def on_error(error: Exception) -> None:
         said.put_nowait(str(error).lower())
 
-    async with asyncio.timeout(10):
-        client = await nats.connect(  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
-            server.as_user(user).url, error_cb=on_error
-        )
+    url = server.as_user(user).url
+    async with asyncio.timeout(10), connected(url, error_cb=on_error) as client:
         if reads:
-            await client.subscribe(subject)  # pyright: ignore[reportUnknownMemberType] - as above
+            await client.subscribe(subject)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
         else:
             await client.publish(subject, b"{}")
         # The refusal of this one comes after any other: nobody may send to it.
@@ -118,7 +116,6 @@ async def refusals(server: ChartServer, user: str, subject: str, *, reads: bool)
         heard: list[str] = []
         while not heard or "$sys.end" not in heard[-1]:
             heard.append(await said.get())
-        await client.close()
     return [one for one in heard[:-1] if "permissions violation" in one]
 
 

@@ -12,13 +12,11 @@ from dataclasses import dataclass
 
 import pytest
 from nats.aio.client import Client
-from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import StreamInfo
 
 from e2e.commands import CommandError, find, get, kubectl, run
 from fleet_common.broker import close, connect, declare_bucket, jetstream
-from fleet_common.errors import TransientError
 from fleet_common.planning import single_budget
 from fleet_common.settings import NatsSection
 from fleet_common.streams.applier import PlanApplier
@@ -27,6 +25,7 @@ from fleet_common.streams.metrics import StreamMetrics
 from fleet_contracts.subjects import TenantId
 from support.fleets import fleet
 from support.helm import CHART
+from support.nats import taken
 from support.nats_traffic import traffic
 from support.pod_ways import PodWay
 from support.waiting import eventually
@@ -105,18 +104,11 @@ class Connected:
     async def plan(self, devices: int, window: str) -> int:
         """Declare the stream as the operator would, again when a server went; its max_bytes."""
         wanted = fleet(ALPHA, devices, events={"replicas": 3, "replayWindow": window})
-
-        async def apply() -> int | None:
-            with contextlib.suppress(TransientError, NatsError, TimeoutError, OSError):
-                (plan,) = (await self.applier.apply([wanted])).plans
-                return plan.definition.max_bytes
-            return None
-
-        planned = await eventually(
-            apply, lambda size: size is not None, deadline_seconds=60, what="a plan in force"
+        applied = await taken(
+            lambda: self.applier.apply([wanted]), what="a plan in force", deadline_seconds=60
         )
-        assert planned is not None
-        return planned
+        (plan,) = applied.plans
+        return plan.definition.max_bytes
 
     async def whole(self) -> StreamInfo:
         """The stream, once it has a leader and two others that have all it has."""

@@ -6,12 +6,11 @@ import pytest
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
-from fleet_common.broker import close, declare_bucket, jetstream
+from fleet_common.broker import declare_bucket, jetstream
 from fleet_common.settings import NatsSection
 from fleet_contracts.streams import INVENTORY_BUCKET
 from fleet_contracts.subjects import TenantId
 from fleet_operator.broker_side import BrokerSide
-from fleet_operator.broker_state import Asked
 from fleet_operator.fleets import Fleets, Known
 from fleet_operator.inventory_room import record_bytes
 from fleet_operator.inventory_sync import InventorySync
@@ -21,6 +20,7 @@ from fleet_operator.settings import OperatorSection
 from fleet_operator.signs import kv_stream, read_bucket
 from fleet_operator.store import Store
 from support.nats import NatsServer
+from support.operator_broker import asked, broker_side
 from support.operator_fleets import fleet_document
 
 STREAM = kv_stream(INVENTORY_BUCKET)
@@ -36,12 +36,9 @@ def js(nats_server: NatsServer, nats_client: Client) -> JetStreamContext:
 async def broker(nats_server: NatsServer, js: JetStreamContext) -> AsyncGenerator[BrokerSide]:
     """With a bucket that takes some twenty records."""
     await declare_bucket(js, INVENTORY_BUCKET, TINY)
-    nats = NatsSection(url=nats_server.url)
     section = OperatorSection(budget_bytes=64 * 1024 * 1024)
-    made = BrokerSide(nats, section, OperatorMetrics())
-    await made.connect()
-    yield made
-    await close(made.client)
+    async with broker_side(nats_server.url, section) as made:
+        yield made
 
 
 def fleets(*documents: Document) -> list[Known]:
@@ -53,13 +50,6 @@ def fleets(*documents: Document) -> list[Known]:
 
 def fleet(name: str, created: str, devices: int) -> Document:
     return fleet_document(name, uid=name, created=created, devices=devices)
-
-
-def asked(known: list[Known], *, all_known: bool = True) -> Asked:
-    records = {key: value for one in known for key, value in one.records.items()}
-    return Asked(
-        tuple(one.fleet for one in known if one.fleet is not None), records, frozenset(), all_known
-    )
 
 
 async def keys(client: Client) -> list[str]:

@@ -2,25 +2,22 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 from nats.aio.client import Client
 
-from fleet_common.broker import close, stream_config
-from fleet_common.settings import NatsSection
+from fleet_common.broker import stream_config
 from fleet_contracts.streams import INVENTORY_BUCKET, tenant_stream
 from fleet_contracts.subjects import TenantId
 from fleet_operator.broker_side import BrokerSide
 from fleet_operator.broker_state import Asked
 from fleet_operator.fleets import Fleets, Known
 from fleet_operator.kinds import ROUTER_FLEET
-from fleet_operator.metrics import OperatorMetrics
 from fleet_operator.settings import OperatorSection
 from fleet_operator.signs import read_bucket
 from fleet_operator.store import Store
 from support.nats import add_stream_on, connected, kill_one, nats_cluster
+from support.operator_broker import asked, broker_side
 from support.operator_fleets import fleet_document
 from support.waiting import eventually
 
@@ -47,11 +44,7 @@ class Fleet:
         return next(one for one in self._fleets.read() if one.tenant == tenant)
 
     def asked(self) -> Asked:
-        known = self._fleets.read()
-        records = {key: value for one in known for key, value in one.records.items()}
-        return Asked(
-            tuple(one.fleet for one in known if one.fleet is not None), records, frozenset()
-        )
+        return asked(self._fleets.read())
 
 
 async def of_inventory(client: Client, tenant: TenantId) -> int:
@@ -63,26 +56,19 @@ def trouble(broker: BrokerSide, known: Known) -> str | None:
     return None if found is None else found[0]
 
 
-@asynccontextmanager
-async def broker_side(url: str) -> AsyncGenerator[BrokerSide]:
-    section = OperatorSection(
-        budget_bytes=128 << 20, bucket_replicas=3, look_seconds=LOOK_SECONDS, measure_seconds=10
-    )
-    broker = BrokerSide(NatsSection(url=url), section, OperatorMetrics())
-    await broker.connect()
-    try:
-        yield broker
-    finally:
-        await close(broker.client)
-
-
 async def test_devices_of_all_tenants_are_recorded_while_one_stream_has_no_leader(
     tmp_path: Path,
 ) -> None:
     fleet = Fleet()
     with nats_cluster(tmp_path) as servers:
         url = servers[0].url
-        async with connected(url) as client, broker_side(url) as broker:
+        section = OperatorSection(
+            budget_bytes=128 << 20,
+            bucket_replicas=3,
+            look_seconds=LOOK_SECONDS,
+            measure_seconds=10,
+        )
+        async with connected(url) as client, broker_side(url, section) as broker:
             for place, tenant in (("0", NORTH), ("2", SOUTH)):
                 stream = tenant_stream(tenant, max_bytes=1 << 20, max_age_seconds=3600)
                 await add_stream_on(client, place, stream_config(stream))
@@ -93,8 +79,7 @@ async def test_devices_of_all_tenants_are_recorded_while_one_stream_has_no_leade
 
             async def found() -> tuple[str | None, TenantId | None]:
                 await broker.reconcile(fleet.asked())
-                unled = broker.state.unled
-                return broker.state.trouble, None if unled is None else unled.tenant
+                return broker.state.trouble, broker.state.unled
 
             await eventually(
                 found, lambda one: one == (None, SOUTH), deadline_seconds=40, what="no leader"

@@ -6,7 +6,6 @@ Use through `pytest_plugins = ["support.nats"]` or tests/conftest.py, which load
 import asyncio
 import contextlib
 import functools
-import json
 import os
 import signal
 import socket
@@ -23,8 +22,10 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import Placement, StreamConfig
-from nats.js.errors import APIError, BadRequestError
+from nats.js.errors import BadRequestError
 
+from fleet_common import jetstream_api
+from fleet_common.errors import TransientError
 from support.ports import free_port
 from support.waiting import eventually
 
@@ -176,29 +177,24 @@ async def _reaches_a_stream(js: JetStreamContext, subject: str) -> None:
 async def kill_one(server: NatsServer, client: Client) -> None:
     """Kill a server of a cluster; waits until the others answer, it may have led them."""
     server.kill()
-
-    async def names() -> None:
-        answer = await client.request("$JS.API.STREAM.NAMES", timeout=1)
-        # Between two leaders they say that JetStream is not available.
-        if (error := json.loads(answer.data).get("error")) is not None:
-            raise APIError.from_error(error)
-
+    # Between two leaders they say that JetStream is not available: `ask` raises then.
     await taken(
-        names,
+        lambda: jetstream_api.ask(client, "STREAM.NAMES", {}, 1),
         what="an answer of the other servers",
         deadline_seconds=2 * _START_DEADLINE_SECONDS,
     )
 
 
-async def taken(
-    ask: Callable[[], Awaitable[object]], *, what: str, deadline_seconds: float
-) -> None:
-    """Ask again and again until the broker does it."""
+async def taken[ResultT](
+    ask: Callable[[], Awaitable[ResultT]], *, what: str, deadline_seconds: float
+) -> ResultT:
+    """Ask again and again until the broker does it; what it answered."""
+    results: list[ResultT] = []
 
     async def why_not() -> str | None:
         try:
-            await ask()
-        except (NatsError, TimeoutError) as error:
+            results.append(await ask())
+        except (TransientError, NatsError, TimeoutError, OSError) as error:
             return f"{type(error).__name__}: {error}"
         return None
 
@@ -209,6 +205,7 @@ async def taken(
         every_seconds=0.1,
         what=what,
     )
+    return results[0]
 
 
 @contextlib.asynccontextmanager
@@ -218,6 +215,7 @@ async def connected(
     token: str | None = None,
     max_reconnect_attempts: int = 60,
     reconnect_time_wait: float = 2,
+    error_cb: Callable[[Exception], Awaitable[None]] | None = None,
 ) -> AsyncGenerator[Client]:
     """A client, closed at the end however the test ends: one left open is found by Python's
     garbage collector in the middle of another test, which fails for it."""
@@ -227,6 +225,7 @@ async def connected(
             token=token,
             max_reconnect_attempts=max_reconnect_attempts,
             reconnect_time_wait=reconnect_time_wait,
+            error_cb=error_cb,
         )
     try:
         yield client

@@ -109,9 +109,7 @@ async def test_errors_delays_and_garbage_are_sent_as_told(host: UpgradeHost) -> 
         await ask(host, "NEWESTa7.stable")
 
 
-async def test_a_stalled_file_keeps_the_client_waiting_and_others_not(
-    host: UpgradeHost,
-) -> None:
+async def test_a_stalled_file_keeps_the_client_waiting_and_others_not(host: UpgradeHost) -> None:
     host.answers["NEWESTa7.stable"] = Answer(stall=True)
     with pytest.raises(TimeoutError):
         await ask(host, "NEWESTa7.stable", patience=0.3)

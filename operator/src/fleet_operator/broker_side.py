@@ -32,7 +32,7 @@ from fleet_contracts.streams import (
     SHARDS_BUCKET_MAX_BYTES,
 )
 from fleet_contracts.subjects import TenantId, tenant_of_stream
-from fleet_operator.broker_state import Asked, BrokerState, Unled
+from fleet_operator.broker_state import Asked, BrokerState
 from fleet_operator.inventory_sync import InventorySync
 from fleet_operator.metrics import OperatorMetrics
 from fleet_operator.settings import OperatorSection
@@ -152,17 +152,16 @@ class BrokerSide:
         try:
             await planning
         except NoLeaderError as error:
-            known = self.state.unled
-            if known is None or known.tenant != error.tenant:
+            if self.state.unled != error.tenant:
                 self._complain(str(error))
-                self.state.unled = Unled(error.tenant, str(error))
+                self.state.unled = error.tenant
             # To ask takes seconds: a cluster waits for whoever does not answer. Then all is
             # planned, since only that shows whether the stream has a leader again.
             self._led_at = time.monotonic() + self._settings.look_seconds
             self._plan_at = 0.0
         else:
             if self.state.unled is not None:
-                _log.info("every stream has a leader", extra={"tenant": self.state.unled.tenant})
+                _log.info("every stream has a leader", extra={"tenant": self.state.unled})
             self.state.unled = None
 
     async def _plan_or_look(

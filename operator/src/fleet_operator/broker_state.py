@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from fleet_common.fleet_spec import RouterFleet
 from fleet_common.planning import StreamPlan
+from fleet_common.streams.live import NoLeaderError
 from fleet_common.streams.watch import Seen
 from fleet_contracts.subjects import DeviceId, TenantId
 from fleet_operator.inventory_room import LeftOut
@@ -26,17 +27,6 @@ class Asked:
     all_known: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Unled:
-    """A tenant's stream that no server of a cluster leads: until one does, nothing is planned.
-
-    The streams that there are stay as they were planned, and all else goes on.
-    """
-
-    tenant: TenantId
-    reason: str
-
-
 @dataclass(slots=True)
 class BrokerState:
     """What the last passes found. `trouble`: why the last one failed; None when it did not."""
@@ -45,7 +35,9 @@ class BrokerState:
     plans: dict[TenantId, StreamPlan] = field(default_factory=dict[TenantId, StreamPlan])
     refused: dict[TenantId, str] = field(default_factory=dict[TenantId, str])
     plan_error: str | None = None
-    unled: Unled | None = None
+    unled: TenantId | None = None
+    """Whose stream no server of a cluster leads: until one does, nothing is planned. The streams
+    that there are stay as they were planned, and all else goes on."""
     planned: Mapping[TenantId, RouterFleet] = field(default_factory=dict[TenantId, RouterFleet])
     """What the plans were made from."""
     seen: Mapping[TenantId, Seen] = field(default_factory=dict[TenantId, Seen])
@@ -65,11 +57,10 @@ class BrokerState:
             return BROKER_AWAY, f"NATS: {self.trouble}"
         if tenant in self.refused:
             return "StreamRefused", self.refused[tenant]
-        unled = self.unled
-        if unled is not None:
-            as_planned = self.planned.get(tenant) is fleet
-            if tenant == unled.tenant or not as_planned:
-                return NO_LEADER, f"NATS: {unled.reason}"
+        if self.unled is not None and (
+            tenant == self.unled or self.planned.get(tenant) is not fleet
+        ):
+            return NO_LEADER, f"NATS: {NoLeaderError(self.unled)}"
         if self.plan_error is not None:
             return "BudgetTooSmall", self.plan_error
         return None

@@ -32,12 +32,7 @@ from fleet_operator.status import (
     stream_summary,
 )
 from fleet_operator.store import Store
-from fleet_operator.verdicts import (
-    OBJECT_REFUSED,
-    Situation,
-    conflict_verdicts,
-    verdicts,
-)
+from fleet_operator.verdicts import OBJECT_REFUSED, Situation, conflict_verdicts, verdicts
 from fleet_operator.workloads import selector
 
 _FIRST_FIGURES_SECONDS: Final = 5.0
