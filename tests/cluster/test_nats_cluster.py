@@ -20,7 +20,7 @@ from fleet_common.broker import close, connect, declare_bucket, jetstream
 from fleet_common.planning import single_budget
 from fleet_common.settings import NatsSection
 from fleet_common.streams.applier import PlanApplier
-from fleet_common.streams.live import list_streams
+from fleet_common.streams.listing import list_streams
 from fleet_common.streams.metrics import StreamMetrics
 from fleet_contracts.subjects import TenantId
 from support.fleets import fleet

@@ -26,7 +26,7 @@ from fleet_cli.postgres_process import PostgresPlan
 from fleet_cli.shards import Shards
 from fleet_common.fleet_spec import RouterFleet
 from fleet_common.inventory import inventory_bucket, keys_under
-from fleet_common.streams.live import list_streams
+from fleet_common.streams.listing import list_streams
 from support.nats import NatsServer
 from support.ports import free_port
 from support.waiting import eventually

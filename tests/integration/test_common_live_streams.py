@@ -25,11 +25,11 @@ from fleet_common.planning import (
     plan_streams,
     single_budget,
 )
+from fleet_common.streams.listing import list_streams
 from fleet_common.streams.live import (
     LiveStream,
     StoredPositions,
     durables_of,
-    list_streams,
     look_at,
     look_at_account,
     server_version,
@@ -270,7 +270,7 @@ async def test_a_stream_whose_leader_was_elected_while_it_was_listed_is_there(
     async def listed(*_: object) -> AsyncGenerator[StreamPage]:
         yield StreamPage([], ["FLEET_north", "FLEET_deleted"])
 
-    monkeypatch.setattr("fleet_common.streams.live.list_pages", listed)
+    monkeypatch.setattr("fleet_common.streams.listing.list_pages", listed)
     found = await list_streams(nats_client)
     assert found.keys() == {"FLEET_north"}
     assert found["FLEET_north"].max_bytes == MIB

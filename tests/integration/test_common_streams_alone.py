@@ -18,7 +18,8 @@ from fleet_common.inventory import inventory_bucket, keys_under
 from fleet_common.planning import StreamBudget
 from fleet_common.settings import NatsSection
 from fleet_common.streams.applier import PlanApplier
-from fleet_common.streams.live import list_streams, look_at_account
+from fleet_common.streams.listing import list_streams
+from fleet_common.streams.live import look_at_account
 from fleet_common.streams.metrics import StreamMetrics
 from fleet_common.streams.trims import TrimAnnouncer
 from fleet_common.streams.watch import StreamWatch

@@ -190,7 +190,8 @@ class OperatorSite:
         await eventually(
             lambda: self.service.metric(name),
             lambda now: now >= before + count,
-            deadline_seconds=10.0 + 3 * count,
+            # As seldom as every ten seconds where nothing has shards.
+            deadline_seconds=10.0 + 11 * count,
             every_seconds=1.0,
             what=f"{count} passes",
         )

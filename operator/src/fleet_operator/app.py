@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from typing import Final
 
 from fleet_common.broker import close
@@ -14,7 +13,7 @@ from fleet_operator.assigning import Assigning
 from fleet_operator.broker_side import BrokerSide
 from fleet_operator.cleanup import Cleanup
 from fleet_operator.controller import Controller, Parts
-from fleet_operator.devices_up import Counts, DevicesUp, Polled, polled
+from fleet_operator.devices_up import DevicesUp
 from fleet_operator.fencing import fence
 from fleet_operator.fleets import Fleets
 from fleet_operator.kube import Kube
@@ -27,6 +26,7 @@ from fleet_operator.secret_sync import SecretSync
 from fleet_operator.settings import OperatorSettings
 from fleet_operator.shards import Shards
 from fleet_operator.store import Store
+from fleet_operator.to_count import ToCount
 from fleet_operator.wake import Wake
 from fleet_operator.watching import Watching
 from fleet_operator.workloads import pod_name
@@ -68,23 +68,7 @@ async def run(runtime: Runtime, settings: OperatorSettings, metrics: OperatorMet
     pace = Pace(section.saturated_seconds, section.calm_seconds)
     shards = Shards(store, pace, broker.state.without_record)
     assigning = Assigning(broker.client, broker.js, end, metrics, wake.ring)
-
-    def to_count() -> Mapping[TenantId, Polled]:
-        found: dict[TenantId, Polled] = {}
-        for one in fleets.read():
-            seen = broker.state.seen.get(one.tenant)
-            if one.rival is None and seen is not None:
-                last = seen.state.last_sequence
-                step = assigning.found(one.tenant)
-                devices = shards.devices(one)
-                found[one.tenant] = (
-                    Polled(Counts(), devices, last)
-                    if step is None
-                    else polled(devices, step.step.shares, step.counts, last)
-                )
-        return found
-
-    up = DevicesUp(broker.client, to_count, wake.ring)
+    up = DevicesUp(broker.client, ToCount(fleets, broker.state, assigning, shards), wake.ring)
     cleanup = Cleanup(
         kube,
         store,
@@ -106,6 +90,7 @@ async def run(runtime: Runtime, settings: OperatorSettings, metrics: OperatorMet
         objects=Objects(kube, store, metrics),
         cleanup=cleanup,
         reporter=reporter,
+        up=up,
         announcer=announcer,
         pods=pods,
         metrics=metrics,

@@ -1,4 +1,4 @@
-"""Once a second for every tenant: its devices on living shards.
+"""Once a second for every tenant with shards: its devices on living ones.
 
 A task of its own: a slow API server or a large plan must not keep it from noticing a shard
 that died, and a shard is not blamed for a second in which nobody looked.
@@ -6,6 +6,7 @@ that died, and a shard is not blamed for a second in which nobody looked.
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -27,14 +28,15 @@ from fleet_operator.devices_up import Counts
 from fleet_operator.metrics import OperatorMetrics
 from fleet_operator.scaling import Load
 from fleet_operator.signs import PrefetchedBucket, read_bucket
+from fleet_operator.wake import Wake
 
 _log = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 1.0
 _RECORDS_SECONDS: Final = 30.0
-"""How often tenants without shards are looked for records that nobody should have left."""
-_IDLE_SECONDS: Final = 10.0
-"""How often it is said anew of a tenant without shards that there is nothing to assign."""
+"""How often tenants without shards are looked for records that nobody should have left; and how
+often it looks at all while no tenant has any."""
+_LEAST_SECONDS: Final = 0.05
 _STEP_SECONDS: Final = 60.0
 """The most that one step may take: fencing pods on a dead node is the longest part."""
 
@@ -61,6 +63,8 @@ class Found:
     """By Secret, over all shards."""
     counts: Mapping[str, Counts] = field(default_factory=dict[str, Counts])
     """Of the living shards that have polled each of their devices."""
+    idle: bool = False
+    """Nothing was wanted and nothing was there: so it is as long as the broker is looked at."""
 
     @property
     def holding(self) -> frozenset[int] | None:
@@ -99,6 +103,19 @@ class Assigning:
         self._records_at: float | None = None
         self._trouble: str | None = None
         self._failing: dict[TenantId, str] = {}
+        self._looked_at = -math.inf
+        self._wake = Wake()
+        self._steps = 0
+
+    @property
+    def steps(self) -> int:
+        """Another number after every step that may have found something else than the last."""
+        return self._steps
+
+    @property
+    def busy(self) -> bool:
+        """Whether any tenant has shards, should have some, or left records of some."""
+        return any(ask.shards or self._records.get(one) for one, ask in self._asked.items())
 
     def want(self, asked: Mapping[TenantId, Ask], known: Collection[TenantId] | None) -> None:
         """All tenants, whole, from now on.
@@ -107,6 +124,8 @@ class Assigning:
         tenant is left over from a RouterFleet that is no more, and deleted. None: there may be
         others that nobody knows of, and nothing is left over.
         """
+        if asked != self._asked:
+            self._wake.ring()
         self._asked, self._known = dict(asked), None if known is None else frozenset(known)
         for tenant in self._found.keys() - asked.keys():
             del self._found[tenant]
@@ -116,9 +135,10 @@ class Assigning:
     def found(self, tenant: TenantId) -> Found | None:
         """The last step; None while there was none, or none for a long time."""
         found = self._found.get(tenant)
-        if found is None or time.monotonic() - found.at > _RECORDS_SECONDS * 2:
+        if found is None:
             return None
-        return found
+        at = self._looked_at if found.idle else found.at
+        return None if time.monotonic() - at > _RECORDS_SECONDS * 2 else found
 
     def failing(self, tenant: TenantId) -> str | None:
         """Why the tenant's last step failed; None when it did not."""
@@ -130,7 +150,10 @@ class Assigning:
             while True:
                 began = time.monotonic()
                 await self._round()
-                await asyncio.sleep(max(0.05, LOOK_SECONDS - (time.monotonic() - began)))
+                idle = not self.busy and self._trouble is None
+                pause = _RECORDS_SECONDS if idle else LOOK_SECONDS
+                left = pause - (time.monotonic() - began)
+                await self._wake.wait(max(_LEAST_SECONDS, left))
         finally:
             steps = list(self._stepping.values())
             for step in steps:
@@ -148,6 +171,7 @@ class Assigning:
             self._note_trouble(str(error) or type(error).__name__)
             return
         self._note_trouble(None)
+        self._looked_at = time.monotonic()
         self._signs.prefetched(signs)
         beats: dict[str, dict[str, bytes]] = {}
         for key, message in signs.items():
@@ -165,13 +189,15 @@ class Assigning:
         """Nothing is wanted and nothing is there: said without asking the broker."""
         if ask.shards or self._records.get(tenant):
             return False
-        found, now = self._found.get(tenant), time.monotonic()
-        if found is None or found.ask != ask or found.step.shares:
-            self._found[tenant] = Found(ask, Step({}, {}, 0), now)
+        found = self._found.get(tenant)
+        if found is None or not found.idle or found.ask != ask:
+            self._note_found(tenant, Found(ask, Step({}, {}, 0), self._looked_at, idle=True))
             self._changed()
-        elif now - found.at >= _IDLE_SECONDS:
-            self._found[tenant] = Found(ask, found.step, now)
         return True
+
+    def _note_found(self, tenant: TenantId, found: Found) -> None:
+        self._found[tenant] = found
+        self._steps += 1
 
     async def _look_at_records(self, signs: Mapping[str, StoredMessage]) -> None:
         now = time.monotonic()
@@ -223,7 +249,7 @@ class Assigning:
             for shard, beat in read.items()
             if step.states.get(shard) is State.ALIVE and (counts := _counts(beat)) is not None
         }
-        self._found[tenant] = Found(ask, step, time.monotonic(), loads, rejected, counts)
+        self._note_found(tenant, Found(ask, step, time.monotonic(), loads, rejected, counts))
         if before is None or (before.ask, before.step, before.rejected) != (ask, step, rejected):
             self._changed()
 

@@ -19,7 +19,8 @@ from fleet_common.planning import PlanningError, Sizes, StreamBudget
 from fleet_common.settings import NatsSection
 from fleet_common.streams.advice import Advice
 from fleet_common.streams.applier import PlanApplier
-from fleet_common.streams.live import NoLeaderError, list_streams
+from fleet_common.streams.listing import list_streams
+from fleet_common.streams.live import NoLeaderError
 from fleet_common.streams.measure import measure_filled
 from fleet_common.streams.trims import TrimAnnouncer
 from fleet_common.streams.watch import StreamWatch
@@ -36,7 +37,7 @@ from fleet_operator.broker_state import Asked, BrokerState
 from fleet_operator.inventory_sync import InventorySync
 from fleet_operator.metrics import OperatorMetrics
 from fleet_operator.settings import OperatorSection
-from fleet_operator.signs import read_bucket
+from fleet_operator.signs import kv_stream, read_bucket
 
 _log = logging.getLogger(__name__)
 
@@ -88,6 +89,12 @@ class BrokerSide:
         self._measure_at = 0.0
         self._led_at = 0.0
         self._reconnects = 0
+        self._buckets_stand = False
+
+    @property
+    def due_at(self) -> float:
+        """When the next look is due, by the clock that only goes forward."""
+        return self._look_at if self.state.unled is None else min(self._look_at, self._led_at)
 
     async def connect(self) -> None:
         """Connect, however long it takes; then the client reconnects by itself."""
@@ -135,8 +142,9 @@ class BrokerSide:
         look = anew or now >= self._look_at
         if look:
             await probe(self.client)
-            for bucket, size in _BUCKETS:
-                await declare_bucket(self.js, bucket, size, replicas=self._settings.bucket_replicas)
+            if anew or not self._buckets_stand:
+                await self._declare_buckets()
+            self._buckets_stand = False  # until the listing says so
         self._reconnects = reconnects
         if anew or now >= self._led_at:
             await self._unless_unled(self._plan_or_look(asked, notes, anew=anew, look=look))
@@ -146,6 +154,10 @@ class BrokerSide:
         if look:
             self._look_at = time.monotonic() + self._settings.look_seconds
         self.state.settled = asked
+
+    async def _declare_buckets(self) -> None:
+        for bucket, size in _BUCKETS:
+            await declare_bucket(self.js, bucket, size, replicas=self._settings.bucket_replicas)
 
     async def _unless_unled(self, planning: Awaitable[None]) -> None:
         """Devices and assignments do not wait for a stream's leader: only planning does."""
@@ -177,6 +189,8 @@ class BrokerSide:
             await self._plan(asked, notes)
         elif look and self.state.plan_error is None:
             await self._look(notes)
+            if not self._buckets_stand:
+                await self._declare_buckets()
 
     async def _plan(self, asked: Asked, notes: list[str]) -> None:
         self._planned = (asked, self._measured)
@@ -211,7 +225,12 @@ class BrokerSide:
     async def _look(self, notes: list[str]) -> None:
         look = await self._watch.look()
         notes += look.notes
-        self.state.seen = look.seen
+        self.state.look(look.seen)
+        self._buckets_stand = all(
+            (live := look.streams.get(kv_stream(bucket))) is not None
+            and (live.info.config.num_replicas or 1) >= self._settings.bucket_replicas
+            for bucket, _ in _BUCKETS
+        )
 
     async def _measure(self, asked: Asked) -> None:
         tenants = [fleet.tenant for fleet in asked.fleets]
@@ -241,6 +260,8 @@ def _same(
 ) -> bool:
     """Whether a plan would be made from the same: fleets are made anew when they change."""
     (before, measured_before), (after, measured_after) = one, other
+    if before is after:
+        return measured_before is measured_after
     return (
         measured_before is measured_after
         and before.untouched == after.untouched

@@ -41,10 +41,22 @@ class BrokerState:
     planned: Mapping[TenantId, RouterFleet] = field(default_factory=dict[TenantId, RouterFleet])
     """What the plans were made from."""
     seen: Mapping[TenantId, Seen] = field(default_factory=dict[TenantId, Seen])
+    """The streams at the last look; the same object while nothing of them changes."""
+    limits: Mapping[TenantId, int | None] = field(default_factory=dict[TenantId, int | None])
+    """Their `max_bytes`; the same object while these are the same."""
     left_out: Mapping[TenantId, LeftOut] = field(default_factory=dict[TenantId, LeftOut])
     """Devices that the inventory has no room for."""
     settled: Asked | None = None
     """What streams and inventory are brought to."""
+
+    def look(self, seen: Mapping[TenantId, Seen]) -> None:
+        """Take what a look at the streams found."""
+        if seen == self.seen:
+            return
+        self.seen = seen
+        limits = {tenant: one.state.max_bytes for tenant, one in seen.items()}
+        if limits != self.limits:
+            self.limits = limits
 
     def without_record(self, tenant: TenantId) -> frozenset[DeviceId]:
         """Devices that the inventory has no room for at all: no shard can poll them."""
@@ -66,14 +78,17 @@ class BrokerState:
         return None
 
     def findings(self) -> tuple[object, ...]:
-        """All of it; what is not found anew stays the same object."""
+        """All that a fleet's conditions follow from; what is not found anew stays the same object.
+
+        How full a stream is does not belong to it: figures are told every now and then.
+        """
         return (
             self.trouble,
             self.plans,
             self.refused,
             self.plan_error,
             self.unled,
-            self.seen,
+            self.limits,
             self.left_out,
             self.settled,
         )

@@ -22,6 +22,7 @@ from fleet_operator.assigning import Ask, Assigning
 from fleet_operator.broker_side import BrokerSide
 from fleet_operator.broker_state import Asked
 from fleet_operator.cleanup import Cleanup
+from fleet_operator.devices_up import DevicesUp
 from fleet_operator.fleets import Fleets, Known
 from fleet_operator.kinds import WATCHED
 from fleet_operator.metrics import OperatorMetrics
@@ -37,7 +38,9 @@ _log = logging.getLogger(__name__)
 
 _TICK_SECONDS: Final = 2.0
 _WHOLE_SECONDS: Final = 10.0
-"""Without any news every fleet is looked at again after so long."""
+"""Without any news every fleet is looked at again after so long, while one is not ready."""
+_READY_SECONDS: Final = 30.0
+"""And so long while all are; sooner where figures are to be told."""
 _TOGETHER: Final = 8
 _SETTLE_SECONDS: Final = 0.1
 """Changes come in bursts: act once on a burst."""
@@ -56,16 +59,18 @@ class Parts:
     objects: Objects
     cleanup: Cleanup
     reporter: Reporter
+    up: DevicesUp
     announcer: Announcer
     pods: PodSource
     metrics: OperatorMetrics
 
 
 class Controller:
-    """`run` passes at every change, and every two seconds at least.
+    """`run` passes at every change, and whenever something is due.
 
     A pass in which nothing rang and the broker has nothing new ends there: all fleets stand
-    as the last one left them.
+    as the last one left them. While there is something to do, or there are shards that may
+    become too few, it passes every two seconds.
     """
 
     def __init__(self, parts: Parts, wake: Wake, progress: Progress) -> None:
@@ -83,8 +88,9 @@ class Controller:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            rang = await self._wake.wait(_TICK_SECONDS)
-            await asyncio.sleep(_SETTLE_SECONDS)
+            rang = await self._wake.wait(self._pause())
+            if rang:
+                await asyncio.sleep(_SETTLE_SECONDS)
             if not all(self._parts.store.complete(kind) for kind in WATCHED):
                 self._settled = None
                 continue
@@ -96,6 +102,14 @@ class Controller:
             metrics.reconcile_seconds.observe(time.perf_counter() - began)
             metrics.reconciles.labels("done" if well else "failed").inc()
             self._progress.beat()
+            self._parts.up.look()
+
+    def _pause(self) -> float:
+        """Seconds until something is due, if nothing rings."""
+        if self._settled is None or self._parts.assigning.busy:
+            return _TICK_SECONDS
+        due_at = min(self._whole_at, self._parts.broker.due_at)
+        return max(_TICK_SECONDS, due_at - time.monotonic())
 
     async def _rests(self) -> bool:
         """Whether all is as the last pass left it; what is due at the broker is done."""
@@ -135,6 +149,9 @@ class Controller:
         well = well and None not in states
         if well and parts.broker.state.settled is asked and "deleting" not in states:
             self._settled = (everyone, asked)
+        if set(states) <= {"ready"}:
+            pause = max(_WHOLE_SECONDS, min(_READY_SECONDS, parts.reporter.figures_seconds))
+            self._whole_at = time.monotonic() + pause
         return well
 
     async def _together[ResultT](

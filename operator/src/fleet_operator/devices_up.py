@@ -19,6 +19,7 @@ from fleet_common.errors import TransientError
 from fleet_contracts.codec import RejectedEventError, decode
 from fleet_contracts.gen.fleet.v1.events_pb2 import REACHABILITY_UP
 from fleet_contracts.subjects import DeviceId, EventSubject, Kind, TenantId, stream_name
+from fleet_operator.wake import Wake
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +72,10 @@ class _Counted:
 
 
 class DevicesUp:
-    """`counts` answers at once from what `run` found last; `changed` is called at a change."""
+    """`counts` answers at once from what `run` found last; `changed` is called at a change.
+
+    `ask` gives the same object as long as it is the same.
+    """
 
     def __init__(
         self,
@@ -83,38 +87,51 @@ class DevicesUp:
         self._ask = ask
         self._changed = changed
         self._counted: dict[TenantId, _Counted] = {}
+        self._wake = Wake()
 
     def counts(self, tenant: TenantId) -> tuple[int, int] | None:
         """Devices up and down; None while nobody knows."""
         counted = self._counted.get(tenant)
         return None if counted is None else (counted.counts.up, counted.counts.down)
 
+    def look(self) -> None:
+        """There may be something else to count."""
+        self._wake.ring()
+
     async def run(self) -> None:
-        """Count until cancelled."""
+        """Count until cancelled, after each `look`, but at most every few seconds."""
+        before: Mapping[TenantId, Polled] | None = None
         while True:
             began = time.monotonic()
             asked = self._ask()
-            self._counted = {one: kept for one, kept in self._counted.items() if one in asked}
-            for tenant, fleet in asked.items():
-                await self._look(tenant, fleet)
+            if asked is not before:
+                self._counted = {one: kept for one, kept in self._counted.items() if one in asked}
+                looks = [await self._look(tenant, fleet) for tenant, fleet in asked.items()]
+                before = asked if all(looks) else None
+            again = _ROUND_SECONDS if before is None else None
+            await self._wake.wait(again)
             left = _ROUND_SECONDS - (time.monotonic() - began)
-            await asyncio.sleep(max(1.0, left))
+            if left > 0:
+                await asyncio.sleep(left)
 
-    async def _look(self, tenant: TenantId, fleet: Polled) -> None:
+    async def _look(self, tenant: TenantId, fleet: Polled) -> bool:
+        """Whether it is counted."""
         known = self._counted.get(tenant)
         if known is not None and known.asked == fleet:
-            return
+            return True
         reads = bool(fleet.untold and fleet.last_sequence)
         try:
             counts = await self._read(tenant, fleet) if reads else fleet.told
         except TransientError as error:
             _log.debug("not counted", extra={"tenant": tenant, "reason": str(error)})
+            counts = None
         else:
             self._counted[tenant] = _Counted(fleet, counts)
             if known is None or known.counts != counts:
                 self._changed()
         if reads:
             await asyncio.sleep(len(fleet.untold) / _DEVICES_A_SECOND)
+        return counts is not None
 
     async def _read(self, tenant: TenantId, fleet: Polled) -> Counts:
         up, down = fleet.told.up, fleet.told.down

@@ -67,8 +67,14 @@ class Reporter:
         self._metrics = sources.metrics
         self._figures_seconds = figures_seconds
         self._figures_at: dict[str, tuple[float, object]] = {}
+        self._uncounted: set[str] = set()
         self._logins = TellingLogins(figures_seconds)
         self._said: dict[str, tuple[Situation, Document, bool]] = {}
+
+    @property
+    def figures_seconds(self) -> float:
+        """How often there may be figures to tell."""
+        return _FIRST_FIGURES_SECONDS if self._uncounted else self._figures_seconds
 
     async def report(self, known: Known, shards: ShardCount | None, refused: list[str]) -> bool:
         """One fleet's status; True when the fleet is ready. Raises KubeError."""
@@ -96,6 +102,7 @@ class Reporter:
         """The fleet has gone."""
         self._said.pop(uid, None)
         self._figures_at.pop(uid, None)
+        self._uncounted.discard(uid)
         self._logins.forget(uid)
 
     def count(self, states: Mapping[str, int]) -> None:
@@ -139,14 +146,17 @@ class Reporter:
 
     def _figures_due(self, known: Known) -> bool:
         """Every now and then; soon while the first figures are still to come."""
-        now = time.monotonic()
-        last = self._figures_at.get(known.owner.uid)
+        now, uid = time.monotonic(), known.owner.uid
+        last = self._figures_at.get(uid)
         wait = self._figures_seconds
         status = part(known.body, "status")
         up = part(status, "devices").get("up")
         # Never counted, or its shards are there and nothing answers yet.
         if up is None or (not up and part(status, "shards").get("ready")):
             wait = min(wait, _FIRST_FIGURES_SECONDS)
+            self._uncounted.add(uid)
+        else:
+            self._uncounted.discard(uid)
         if last is not None and now - last[0] < wait:
             return False
         seen = self._broker.state.seen.get(known.tenant)
@@ -154,7 +164,7 @@ class Reporter:
             None if seen is None else (seen.state.last_sequence, seen.state.first_sequence),
             self._up.counts(known.tenant),
         )
-        self._figures_at[known.owner.uid] = (now, figures)
+        self._figures_at[uid] = (now, figures)
         return last is None or last[1] != figures
 
     def _devices(self, known: Known, *, figures: bool) -> DevicesStatus | None:

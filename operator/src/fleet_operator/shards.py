@@ -86,8 +86,11 @@ class Shards:
 
     def turns(self, known: Known, assigning: Assigning) -> bool:
         """Takes the loads of the last step into account; whether they change the count."""
+        found = assigning.found(known.tenant)
+        if found is None or self._seen_at.get(known.owner.uid) == found.at:
+            return False
         before = self._extra(known)
-        self._observe(known, assigning.found(known.tenant))
+        self._observe(known, found)
         return self._extra(known) != before
 
     def forget(self, uid: str) -> None:

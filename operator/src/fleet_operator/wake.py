@@ -14,8 +14,8 @@ class Wake:
         """Wake the waiter; from the same loop."""
         self._event.set()
 
-    async def wait(self, seconds: float) -> bool:
-        """Until it rings, or so long; whether it rang."""
+    async def wait(self, seconds: float | None) -> bool:
+        """Until it rings, or so long (None: however long); whether it rang."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._event.wait()

@@ -6,8 +6,11 @@
 
 import asyncio
 import contextlib
+import time
+from email.utils import formatdate
 
 import uvicorn
+import uvicorn.server
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -20,7 +23,6 @@ from fleet_common.metrics import MetricSet
 from fleet_common.settings import AdminSection
 
 _START_DEADLINE_SECONDS = 10.0
-_TICK_SECONDS = 1.0
 
 
 def admin_routes(health: Health, metrics: MetricSet) -> list[Route]:
@@ -51,15 +53,41 @@ def _answer(report: HealthReport) -> Response:
     return JSONResponse(body, status_code=200 if report.well else 503)
 
 
+class _ServerState(uvicorn.server.ServerState):
+    """Whose Date is that of the second in which a request came, by whatever server it is read."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        self._config = config
+        self._second = 0
+        self._headers: list[tuple[bytes, bytes]] = []
+        super().__init__()
+
+    @property
+    def default_headers(self) -> list[tuple[bytes, bytes]]:
+        """Of every answer."""
+        second = int(time.time())
+        if second != self._second:
+            date = formatdate(second, usegmt=True).encode()
+            self._headers = [(b"date", date), *self._config.encoded_headers]
+            self._second = second
+        return self._headers
+
+    @default_headers.setter
+    def default_headers(self, headers: list[tuple[bytes, bytes]]) -> None:  # pyright: ignore[reportIncompatibleVariableOverride] - uvicorn's is written at each of its ticks
+        """Nothing: uvicorn begins with none."""
+
+
 class EmbeddedServer(uvicorn.Server):
     """uvicorn inside a service: signals stay with the service's own runtime.
 
-    uvicorn looks ten times a second whether it should end, which in a service that rests is
-    most of what wakes it. This one is told by `leave`, and ticks for the answers' Date only.
+    uvicorn looks ten times a second whether it should end and renews the answers' Date, which
+    in a service that rests is most of what wakes it. This one is told by `leave`, and makes the
+    Date when it answers.
     """
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
+        self.server_state = _ServerState(config)
         self._leaving = asyncio.Event()
 
     def leave(self) -> None:
@@ -68,11 +96,8 @@ class EmbeddedServer(uvicorn.Server):
         self._leaving.set()
 
     async def main_loop(self) -> None:
-        """As uvicorn's, once a second; `on_tick` renews the Date at every tenth count."""
-        while not await self.on_tick(0):
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_TICK_SECONDS):
-                    await self._leaving.wait()
+        """Until `leave`."""
+        await self._leaving.wait()
 
     @contextlib.contextmanager
     def capture_signals(self):  # noqa: ANN201 - uvicorn's own contract

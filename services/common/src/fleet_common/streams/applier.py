@@ -25,12 +25,8 @@ from fleet_common.planning import (
 )
 from fleet_common.streams.advice import Advice
 from fleet_common.streams.declaring import StreamDeclarer
-from fleet_common.streams.live import (
-    LiveStream,
-    list_streams,
-    look_at,
-    look_at_account,
-)
+from fleet_common.streams.listing import StreamListing
+from fleet_common.streams.live import LiveStream, look_at, look_at_account
 from fleet_common.streams.metrics import StreamMetrics
 from fleet_common.streams.records import Records, TenantRecords
 from fleet_common.streams.room import last_without_stream, names_taken, room, too_small, unbounded
@@ -84,6 +80,7 @@ class PlanApplier:
         self._budget = budget
         self._metrics = metrics
         self._advice = advice or Advice()
+        self._listing = StreamListing(client)
         self._records = Records(js, bucket_replicas) if records else None
         self._tenants = TenantRecords(client, js, bucket_replicas)
         self._each_alone = each_alone
@@ -127,12 +124,12 @@ class PlanApplier:
     async def correct(self) -> Applied:
         """What someone else changed or deleted is as planned again. Raises as `apply` does."""
         async with self._lock:
-            streams = await list_streams(self._client)
+            streams = await self._listing.all()
             notes, refused = await self._declarer.declare_all(
                 list(self._declarer.plans.values()), streams
             )
             if notes:
-                streams = await list_streams(self._client)
+                streams = await self._listing.all()
             return Applied(tuple(self._declarer.plans.values()), tuple(notes), streams, refused)
 
     async def remove(self, tenant: TenantId, *, delete_stream: bool) -> str | None:
@@ -151,7 +148,8 @@ class PlanApplier:
             if stream is None or (declared is None and stream.tenant is None):
                 return None
             if not delete_stream:
-                return await self._declarer.shrink_unused(stream)
+                shrunk = await self._declarer.shrink_unused(stream)
+                return None if shrunk is None else shrunk[0]
             try:
                 await self._js.delete_stream(name)
             except NotFoundError:
@@ -168,18 +166,20 @@ class PlanApplier:
     ) -> Applied:
         if self._records is not None:
             await self._records.declare()
-        streams = await list_streams(self._client)
+        streams = await self._listing.all()
         if TENANTS_STREAM not in streams:
             # Before the plan, which leaves it its room.
             await self._tenants.declare()
-            streams = await list_streams(self._client)
+            streams = await self._listing.all()
         existing = {name: one for name, one in streams.items() if one.tenant is not None}
         wanted = {stream_name(fleet.tenant) for fleet in fleets}
         kept = {stream_name(tenant) for tenant in untouched}
         left = [one for name, one in existing.items() if name not in wanted | kept]
-        notes = [
-            note for one in left if (note := await self._declarer.shrink_unused(one)) is not None
-        ]
+        notes: list[str] = []
+        for one in left:
+            if (shrunk := await self._declarer.shrink_unused(one)) is not None:
+                note, streams[one.name] = shrunk
+                notes.append(note)
         unrecorded = await self._record_tenants(fleets, streams)
         strangers = names_taken(fleets, streams, self._declarer.plans)
         if strangers and not self._each_alone:

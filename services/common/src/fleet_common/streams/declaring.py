@@ -48,10 +48,13 @@ class StreamDeclarer:
         self._positions = StoredPositions()
         self.plans: dict[str, StreamPlan] = {}
         """By stream, what it was declared from last."""
+        self._stood: dict[str, tuple[StreamPlan, LiveStream]] = {}
+        """By stream, what was compared last and found the same."""
 
     def forget_all_but(self, wanted: Container[str]) -> None:
         """Streams that are no more wanted are not kept as they were."""
         self.plans = {name: one for name, one in self.plans.items() if name in wanted}
+        self._stood = {name: one for name, one in self._stood.items() if name in wanted}
 
     async def state(self, live: LiveStream) -> StreamState:
         """The stream's, with what its slowest durable consumer has stored."""
@@ -79,6 +82,9 @@ class StreamDeclarer:
     async def _declare(self, one: StreamPlan, before: LiveStream | None) -> list[str]:
         """The stream as planned; lines that say what was done, and what was dropped by it."""
         definition = one.definition
+        stood = self._stood.get(definition.name)
+        if stood is not None and stood[0] is one and stood[1] is before:
+            return []
         planned = self.plans.get(definition.name)
         changes = before is None or differences(before.info.config, stream_config(definition))
         drifted = planned is not None and (
@@ -90,6 +96,8 @@ class StreamDeclarer:
             if drifted:
                 self._metrics.drift.labels(one.tenant).inc()
             notes.insert(0, describe(one, before, drifted=bool(drifted)))
+        elif before is not None:
+            self._stood[definition.name] = (one, before)
         self.plans[definition.name] = one
         return notes
 
@@ -136,18 +144,20 @@ class StreamDeclarer:
             f"{reserved}, wait until the streams are smaller, then lower it"
         )
 
-    async def shrink_unused(self, stream: LiveStream) -> str | None:
-        """A stream nobody plans keeps what it holds and no more room; a line when that is new."""
-        least, config = least_bytes(stream), stream.info.config
-        if config.max_bytes == least:
+    async def shrink_unused(self, stream: LiveStream) -> tuple[str, LiveStream] | None:
+        """A stream nobody plans keeps what it holds and no more room.
+
+        When that is new, a line and the stream as it is now: the plan counts with it.
+        """
+        least = least_bytes(stream)
+        if stream.info.config.max_bytes == least:
             return None
-        # Also in what was listed: the plan counts with it.
-        config.max_bytes = least
-        await self._js.update_stream(config)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
+        after = stream.with_max_bytes(least)
+        await self._js.update_stream(after.info.config)  # pyright: ignore[reportUnknownMemberType] - nats-py types its options loosely
         return (
             f"stream {stream.name} belongs to no fleet any more; it keeps its "
             f"{stream.info.state.messages} messages, within {format_size(least)}"
-        )
+        ), after
 
 
 def differences(live: StreamConfig, wanted: StreamConfig) -> dict[str, tuple[object, object]]:

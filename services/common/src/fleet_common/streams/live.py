@@ -5,9 +5,9 @@ For the owner of the streams, and for who checks its work.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, cast
+from typing import Final, Self, cast
 
 from nats.aio.client import Client
 from nats.js import JetStreamContext
@@ -15,7 +15,7 @@ from nats.js.api import ConsumerInfo, StorageType, StreamInfo
 from nats.js.errors import NotFoundError
 
 from fleet_common.errors import TransientError
-from fleet_common.jetstream_api import Answer, ask, list_pages
+from fleet_common.jetstream_api import Answer, ask
 from fleet_common.planning import AccountLimits, ExistingStream, Reservation, StreamState
 from fleet_contracts.streams import FIRMWARE_CONSUMER, WRITER_CONSUMER, StreamStorage
 from fleet_contracts.subjects import TenantId, stream_name, tenant_of_stream, tenant_subjects
@@ -24,8 +24,6 @@ _DURABLES: Final = frozenset({WRITER_CONSUMER, FIRMWARE_CONSUMER})
 _CONSUMERS_OF_A_PAGE: Final = 256
 """nats-server's JSApiListLimit."""
 _LOOKS_TO_BE_BEHIND: Final = 2
-_ELECTED_SECONDS: Final = 1.0
-"""How long a stream's leader may take to say that it is one."""
 
 
 class NoLeaderError(TransientError):
@@ -38,7 +36,10 @@ class NoLeaderError(TransientError):
 
 @dataclass(frozen=True, slots=True)
 class LiveStream:
-    """One stream as the broker told it. Times are Unix seconds, None without messages."""
+    """One stream as the broker told it. Times are Unix seconds, None without messages.
+
+    Not to be changed: the next listing may give the same object again.
+    """
 
     info: StreamInfo
     first_time: float | None
@@ -83,6 +84,11 @@ class LiveStream:
         size = max(self.max_bytes or 0, self.info.state.bytes)
         return Reservation(self.name, self.storage, size * (self.info.config.num_replicas or 1))
 
+    def with_max_bytes(self, max_bytes: int) -> Self:
+        """The same with another bound."""
+        config = replace(self.info.config, max_bytes=max_bytes)
+        return replace(self, info=replace(self.info, config=config))
+
     def state(self, stored_sequence: int | None) -> StreamState:
         """For `PlanRequest.streams`."""
         state = self.info.state
@@ -105,37 +111,12 @@ def server_version(client: Client) -> str:
     return f"{version.major}.{version.minor}.{version.patch}"
 
 
-async def list_streams(client: Client, *, timeout_seconds: float = 5.0) -> dict[str, LiveStream]:
-    """All streams of the account by name, KV buckets among them.
-
-    Raises TransientError; NoLeaderError while a tenant's stream has none: taken for one that is
-    not there, it would be planned without regard to what it holds.
-    """
-    found: dict[str, LiveStream] = {}
-    async for page in list_pages(client, "STREAM.LIST", timeout_seconds):
-        listed = [_live_stream(one) for one in page.streams]
-        for name in page.missing:
-            if (tenant := tenant_of_stream(name)) is not None:
-                listed += await _elected(client, tenant)
-        found.update((one.name, one) for one in listed)
-    return found
-
-
-async def _elected(client: Client, tenant: TenantId) -> list[LiveStream]:
-    """A stream that had no leader when it was listed, if it has one now; none when it is gone."""
-    try:
-        one = await look_at(client, stream_name(tenant), timeout_seconds=_ELECTED_SECONDS)
-    except TransientError as error:
-        raise NoLeaderError(tenant) from error
-    return [] if one is None else [one]
-
-
 async def look_at(
     client: Client, stream: str, *, timeout_seconds: float = 5.0
 ) -> LiveStream | None:
     """One stream; None when it does not exist. Raises TransientError."""
     answer = await ask(client, f"STREAM.INFO.{stream}", {}, timeout_seconds)
-    return _live_stream(answer) if answer else None
+    return live_stream(answer) if answer else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +171,8 @@ class Stored:
     writer: int | None = None
     slowest: int | None = None
     slowest_name: str | None = None
+    waiting: bool = False
+    """Whether any of them has something left to read or to acknowledge."""
 
 
 class StoredPositions:
@@ -209,13 +192,13 @@ class StoredPositions:
             writer=floors.get(WRITER_CONSUMER),
             slowest=None if slowest is None else floors[slowest],
             slowest_name=slowest,
+            waiting=any(_waiting(one) for one in consumers if one.name in _DURABLES),
         )
 
     def _floor(self, stream: LiveStream, consumer: ConsumerInfo) -> int:
         last = stream.info.state.last_seq
-        waiting = (consumer.num_pending or 0) + (consumer.num_ack_pending or 0)
         key = (stream.name, consumer.name)
-        if not waiting:
+        if not _waiting(consumer):
             self._behind.pop(key, None)
             return last
         floor = 0 if consumer.ack_floor is None else consumer.ack_floor.stream_seq
@@ -224,6 +207,10 @@ class StoredPositions:
         looks = self._behind[key] = self._behind.get(key, 0) + 1
         # What it does not read may lie between its floor and the stream's first message.
         return max(floor, stream.info.state.first_seq - 1) if looks >= _LOOKS_TO_BE_BEHIND else last
+
+
+def _waiting(consumer: ConsumerInfo) -> int:
+    return (consumer.num_pending or 0) + (consumer.num_ack_pending or 0)
 
 
 async def durables_of(js: JetStreamContext, stream: LiveStream) -> list[ConsumerInfo]:
@@ -251,7 +238,8 @@ async def _consumer(js: JetStreamContext, stream: str, name: str) -> ConsumerInf
         return None
 
 
-def _live_stream(answer: Answer) -> LiveStream:
+def live_stream(answer: Answer) -> LiveStream:
+    """From a STREAM.INFO, or an entry of STREAM.LIST; takes the document to pieces."""
     # The times first: nats-py turns the document into its own objects in place.
     state = answer["state"]
     times = [_unix(state[name]) if state["messages"] else None for name in ("first_ts", "last_ts")]

@@ -6,7 +6,7 @@ from typing import Final
 from nats.aio.client import Client
 
 from fleet_common.direct import StoredMessage, last_messages
-from fleet_common.streams.live import list_streams
+from fleet_common.streams.listing import list_streams
 from fleet_contracts.subjects import Kind, TenantId, kind_subjects, stream_name
 
 SAMPLES_PER_KIND: Final = 64

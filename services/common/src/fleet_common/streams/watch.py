@@ -1,4 +1,7 @@
-"""Looks at the tenants' streams every few seconds: drift undone, losses foretold and announced."""
+"""Looks at the tenants' streams every few seconds: drift undone, losses foretold and announced.
+
+Of a stream that is as it was nothing is asked again until it is planned anew.
+"""
 
 import logging
 import time
@@ -28,20 +31,6 @@ _LEVELS: Final = (0.5, 0.9)
 """Warned when so much of the stream's bytes, or of its age, is not stored."""
 
 
-@dataclass(slots=True)
-class _Watched:
-    """What is remembered of one stream between looks."""
-
-    created: str
-    before: StreamState | None = None
-    rates: deque[tuple[float, int]] = field(
-        default_factory=lambda: deque[tuple[float, int]](maxlen=_RATE_LOOKS)
-    )
-    level: int = 0
-    losing: Trim | None = None
-    announced_at: float | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Seen:
     """One tenant's stream. `consumer` is the slowest; what it has stored is in `state`."""
@@ -57,14 +46,35 @@ class Seen:
         return None if first is None or last is None else last - first
 
 
+@dataclass(slots=True)
+class _Watched:
+    """What is remembered of one stream between looks."""
+
+    created: str
+    before: StreamState | None = None
+    rates: deque[tuple[float, int]] = field(
+        default_factory=lambda: deque[tuple[float, int]](maxlen=_RATE_LOOKS)
+    )
+    level: int = 0
+    losing: Trim | None = None
+    announced_at: float | None = None
+    looked_at: LiveStream | None = None
+    rests: tuple[StreamPlan, LiveStream, Seen] | None = None
+    """Found twice as it is, with nothing left to store: until it changes there is no news of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
-    """All streams, once. `notes` are lines for a person; empty when nothing happened."""
+    """All streams, once. `notes` are lines for a person; empty when nothing happened.
+
+    `streams`: all of the account by name, other people's and the buckets' too.
+    """
 
     notes: tuple[str, ...]
     seen: Mapping[TenantId, Seen]
     refused: Mapping[TenantId, str]
     """Why the broker would not do a tenant's stream."""
+    streams: Mapping[str, LiveStream] = field(default_factory=dict[str, LiveStream])
 
 
 class StreamWatch:
@@ -95,14 +105,24 @@ class StreamWatch:
         seen: dict[TenantId, Seen] = {}
         for plan in corrected.plans:
             live = corrected.streams.get(plan.definition.name)
-            if live is not None:
+            if live is not None and (known := self._resting(plan, live)) is not None:
+                seen[plan.tenant] = known
+            elif live is not None:
                 lines, seen[plan.tenant] = await self._look_at(plan, live)
                 notes += lines
         for tenant in self._watched.keys() - {plan.tenant for plan in corrected.plans}:
             del self._watched[tenant]
             self._metrics.forget(tenant)
         await self._announcer.flush()
-        return Look(tuple(notes), seen, corrected.refused)
+        return Look(tuple(notes), seen, corrected.refused, corrected.streams)
+
+    def _resting(self, plan: StreamPlan, live: LiveStream) -> Seen | None:
+        """What was seen of a stream that is as it was."""
+        watched = self._watched.get(plan.tenant)
+        if watched is None or watched.rests is None:
+            return None
+        known_plan, known_live, seen = watched.rests
+        return seen if known_plan is plan and known_live is live else None
 
     async def _look_at(self, plan: StreamPlan, live: LiveStream) -> tuple[list[str], Seen]:
         tenant, created = plan.tenant, created_at(live.info)
@@ -123,7 +143,14 @@ class StreamWatch:
             )
             watched.losing = _together(watched.losing, lost)
         watched.before = by_writer
-        return notes + await self._announce(watched), Seen(state, until, stored.slowest_name)
+        seen = Seen(state, until, stored.slowest_name)
+        notes += await self._announce(watched)
+        still = watched.looked_at is live and not stored.waiting and not rate
+        rests = still and watched.losing is None and not watched.level
+        watched.looked_at, watched.rests = live, (plan, live, seen) if rests else None
+        if rests:
+            watched.rates.clear()  # the time until it wakes is none in which anything was slow
+        return notes, seen
 
     async def _announce(self, watched: _Watched) -> list[str]:
         now = time.monotonic()
