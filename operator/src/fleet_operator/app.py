@@ -12,12 +12,13 @@ from fleet_operator.applying import Objects
 from fleet_operator.assigning import Assigning
 from fleet_operator.broker_side import BrokerSide
 from fleet_operator.cleanup import Cleanup
-from fleet_operator.controller import Controller, Parts
+from fleet_operator.controller import Controller
 from fleet_operator.devices_up import DevicesUp
 from fleet_operator.fencing import fence
 from fleet_operator.fleets import Fleets
 from fleet_operator.kube import Kube
 from fleet_operator.metrics import OperatorMetrics
+from fleet_operator.parts import Parts
 from fleet_operator.poller_pods import PodSource
 from fleet_operator.relisting import Relisting
 from fleet_operator.reporting import Reporter, Sources

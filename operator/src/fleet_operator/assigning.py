@@ -190,7 +190,7 @@ class Assigning:
         if ask.shards or self._records.get(tenant):
             return False
         found = self._found.get(tenant)
-        if found is None or not found.idle or found.ask != ask:
+        if found is None or not found.idle or (found.ask is not ask and found.ask != ask):
             self._note_found(tenant, Found(ask, Step({}, {}, 0), self._looked_at, idle=True))
             self._changed()
         return True

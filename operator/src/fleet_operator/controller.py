@@ -9,60 +9,29 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from fleet_common.errors import TransientError
 from fleet_common.fleet_spec import RouterFleet
 from fleet_common.health import Progress
 from fleet_contracts.subjects import TenantId
-from fleet_operator.announcing import Announcer
-from fleet_operator.applying import Objects, Outcome
-from fleet_operator.assigning import Ask, Assigning
-from fleet_operator.broker_side import BrokerSide
+from fleet_operator.applying import Outcome
+from fleet_operator.assigning import Ask
 from fleet_operator.broker_state import Asked
-from fleet_operator.cleanup import Cleanup
-from fleet_operator.devices_up import DevicesUp
-from fleet_operator.fleets import Fleets, Known
+from fleet_operator.due import Due
+from fleet_operator.fleets import Known
 from fleet_operator.kinds import WATCHED
-from fleet_operator.metrics import OperatorMetrics
-from fleet_operator.poller_pods import PodSource, PollerPods
-from fleet_operator.reporting import Reporter
-from fleet_operator.secret_sync import SecretSync
-from fleet_operator.shards import ShardCount, Shards
-from fleet_operator.store import Store
+from fleet_operator.parts import Parts
+from fleet_operator.poller_pods import PollerPods
+from fleet_operator.shards import ShardCount
 from fleet_operator.wake import Wake
 from fleet_operator.workloads import workloads
 
 _log = logging.getLogger(__name__)
 
-_TICK_SECONDS: Final = 2.0
-_WHOLE_SECONDS: Final = 10.0
-"""Without any news every fleet is looked at again after so long, while one is not ready."""
-_READY_SECONDS: Final = 30.0
-"""And so long while all are; sooner where figures are to be told."""
 _TOGETHER: Final = 8
 _SETTLE_SECONDS: Final = 0.1
 """Changes come in bursts: act once on a burst."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What a pass works with."""
-
-    store: Store
-    fleets: Fleets
-    broker: BrokerSide
-    assigning: Assigning
-    shards: Shards
-    secrets: SecretSync
-    objects: Objects
-    cleanup: Cleanup
-    reporter: Reporter
-    up: DevicesUp
-    announcer: Announcer
-    pods: PodSource
-    metrics: OperatorMetrics
 
 
 class Controller:
@@ -83,18 +52,20 @@ class Controller:
         self._pods: PollerPods = parts.pods.now()
         self._settled: tuple[Sequence[Known], Asked] | None = None
         """What the last pass came to; None when it left something to do."""
-        self._whole_at = 0.0
+        self._polled: tuple[Known, ...] = ()
+        """Those that have shards, which may be too few."""
+        self._due = Due(parts)
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            rang = await self._wake.wait(self._pause())
+            rang = await self._wake.wait(self._due.pause(settled=self._settled is not None))
             if rang:
                 await asyncio.sleep(_SETTLE_SECONDS)
             if not all(self._parts.store.complete(kind) for kind in WATCHED):
                 self._settled = None
                 continue
-            if rang or time.monotonic() >= self._whole_at:
+            if rang or self._due.whole():
                 self._settled = None
             began = time.perf_counter()
             well = await self._rests() or await self._pass()
@@ -103,13 +74,6 @@ class Controller:
             metrics.reconciles.labels("done" if well else "failed").inc()
             self._progress.beat()
             self._parts.up.look()
-
-    def _pause(self) -> float:
-        """Seconds until something is due, if nothing rings."""
-        if self._settled is None or self._parts.assigning.busy:
-            return _TICK_SECONDS
-        due_at = min(self._whole_at, self._parts.broker.due_at)
-        return max(_TICK_SECONDS, due_at - time.monotonic())
 
     async def _rests(self) -> bool:
         """Whether all is as the last pass left it; what is due at the broker is done."""
@@ -123,14 +87,14 @@ class Controller:
             self._tell(everyone, tenant, line)
         after = broker.state.findings()
         shards, assigning = self._parts.shards, self._parts.assigning
-        if any(shards.turns(known, assigning) for known in everyone):
+        if any(shards.turns(known, assigning) for known in self._polled):
             return False
         return not notes and all(one is other for one, other in zip(before, after, strict=True))
 
     async def _pass(self) -> bool:
         parts = self._parts
         self._settled = None
-        self._whole_at = time.monotonic() + _WHOLE_SECONDS
+        self._due.begun()
         self._pods = parts.pods.now()
         parts.shards.use(self._pods)
         everyone = parts.fleets.read()
@@ -141,17 +105,18 @@ class Controller:
         for tenant, line in await parts.broker.reconcile(asked):
             self._tell(mine, tenant, line)
         # Records come before assignments: a poller reads a device's when it is assigned.
+        asks = self._asks(mine)
+        self._polled = tuple(one for one in mine if one.tenant in asks and asks[one.tenant].shards)
         if parts.broker.state.settled is asked:
             tenants = {known.tenant for known in mine} if asked.all_known else None
-            parts.assigning.want(self._asks(mine), tenants)
+            parts.assigning.want(asks, tenants)
         states = await self._together(everyone, self._fleet)
         parts.reporter.count(Counter(state or "not_ready" for state in states))
         well = well and None not in states
         if well and parts.broker.state.settled is asked and "deleting" not in states:
             self._settled = (everyone, asked)
         if set(states) <= {"ready"}:
-            pause = max(_WHOLE_SECONDS, min(_READY_SECONDS, parts.reporter.figures_seconds))
-            self._whole_at = time.monotonic() + pause
+            self._due.all_ready()
         return well
 
     async def _together[ResultT](

@@ -68,6 +68,7 @@ class Reporter:
         self._figures_seconds = figures_seconds
         self._figures_at: dict[str, tuple[float, object]] = {}
         self._uncounted: set[str] = set()
+        self._untold: set[str] = set()
         self._logins = TellingLogins(figures_seconds)
         self._said: dict[str, tuple[Situation, Document, bool]] = {}
 
@@ -75,6 +76,11 @@ class Reporter:
     def figures_seconds(self) -> float:
         """How often there may be figures to tell."""
         return _FIRST_FIGURES_SECONDS if self._uncounted else self._figures_seconds
+
+    @property
+    def all_told(self) -> bool:
+        """Whether every status has its fleet's figures as they are."""
+        return not self._untold and not self._uncounted
 
     async def report(self, known: Known, shards: ShardCount | None, refused: list[str]) -> bool:
         """One fleet's status; True when the fleet is ready. Raises KubeError."""
@@ -103,6 +109,7 @@ class Reporter:
         self._said.pop(uid, None)
         self._figures_at.pop(uid, None)
         self._uncounted.discard(uid)
+        self._untold.discard(uid)
         self._logins.forget(uid)
 
     def count(self, states: Mapping[str, int]) -> None:
@@ -157,15 +164,19 @@ class Reporter:
             self._uncounted.add(uid)
         else:
             self._uncounted.discard(uid)
-        if last is not None and now - last[0] < wait:
-            return False
         seen = self._broker.state.seen.get(known.tenant)
         figures = (
             None if seen is None else (seen.state.last_sequence, seen.state.first_sequence),
             self._up.counts(known.tenant),
         )
+        same = last is not None and last[1] == figures
+        if last is not None and now - last[0] < wait:
+            if not same:
+                self._untold.add(uid)
+            return False
+        self._untold.discard(uid)
         self._figures_at[uid] = (now, figures)
-        return last is None or last[1] != figures
+        return not same
 
     def _devices(self, known: Known, *, figures: bool) -> DevicesStatus | None:
         if known.fleet is None:

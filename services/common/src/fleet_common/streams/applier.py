@@ -94,6 +94,8 @@ class PlanApplier:
             each_alone=each_alone,
         )
         self._lock = asyncio.Lock()
+        self._right: Applied | None = None
+        """All streams as they were when nothing was to be corrected."""
 
     async def apply(
         self,
@@ -113,6 +115,7 @@ class PlanApplier:
         floors, the fleets without a stream get none, from the last of `fleets` on.
         """
         async with self._lock:
+            self._right = None
             try:
                 applied = await self._apply(fleets, measured or {}, untouched)
             except Exception:
@@ -122,15 +125,24 @@ class PlanApplier:
             return applied
 
     async def correct(self) -> Applied:
-        """What someone else changed or deleted is as planned again. Raises as `apply` does."""
+        """What someone else changed or deleted is as planned again. Raises as `apply` does.
+
+        The same object while no stream changes and nothing is planned.
+        """
         async with self._lock:
             streams = await self._listing.all()
+            if self._right is not None and self._right.streams is streams:
+                return self._right
             notes, refused = await self._declarer.declare_all(
                 list(self._declarer.plans.values()), streams
             )
             if notes:
                 streams = await self._listing.all()
-            return Applied(tuple(self._declarer.plans.values()), tuple(notes), streams, refused)
+            corrected = Applied(
+                tuple(self._declarer.plans.values()), tuple(notes), streams, refused
+            )
+            self._right = None if notes or refused else corrected
+            return corrected
 
     async def remove(self, tenant: TenantId, *, delete_stream: bool) -> str | None:
         """The tenant has left: its records go, and its stream goes or keeps what it holds.
@@ -139,6 +151,7 @@ class PlanApplier:
         was left to do. Raises nats errors or TransientError when the broker is away.
         """
         async with self._lock:
+            self._right = None
             name = stream_name(tenant)
             declared = self._declarer.plans.pop(name, None)
             self._announcer.forget(tenant)
@@ -178,7 +191,8 @@ class PlanApplier:
         notes: list[str] = []
         for one in left:
             if (shrunk := await self._declarer.shrink_unused(one)) is not None:
-                note, streams[one.name] = shrunk
+                note, after = shrunk
+                streams = {**streams, one.name: after}
                 notes.append(note)
         unrecorded = await self._record_tenants(fleets, streams)
         strangers = names_taken(fleets, streams, self._declarer.plans)

@@ -1,6 +1,7 @@
 """All streams of the account, listed again and again without making anew what did not change."""
 
 import json
+from collections.abc import Mapping
 from typing import Final
 
 from nats.aio.client import Client
@@ -25,9 +26,10 @@ class StreamListing:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._known: dict[str, tuple[int, LiveStream]] = {}
+        self._listed: Mapping[str, LiveStream] = {}
 
-    async def all(self, *, timeout_seconds: float = 5.0) -> dict[str, LiveStream]:
-        """All streams by name, KV buckets among them.
+    async def all(self, *, timeout_seconds: float = 5.0) -> Mapping[str, LiveStream]:
+        """All streams by name, KV buckets among them; the same object while none changes.
 
         Raises TransientError; NoLeaderError while a tenant's stream has none: taken for one that
         is not there, it would be planned without regard to what it holds.
@@ -45,11 +47,15 @@ class StreamListing:
                     found = await _elected(self._client, tenant)
                     if found is not None:
                         known[found.name] = (_NO_DIGEST, found)
-        self._known = known
-        return {name: live for name, (_, live) in known.items()}
+        if known.keys() != self._known.keys() or any(
+            one is not self._known[name] for name, one in known.items()
+        ):
+            self._known = known
+            self._listed = {name: live for name, (_, live) in known.items()}
+        return self._listed
 
 
-async def list_streams(client: Client, *, timeout_seconds: float = 5.0) -> dict[str, LiveStream]:
+async def list_streams(client: Client, *, timeout_seconds: float = 5.0) -> Mapping[str, LiveStream]:
     """Once. See `StreamListing.all`."""
     return await StreamListing(client).all(timeout_seconds=timeout_seconds)
 

@@ -14,7 +14,7 @@ from nats.js import JetStreamContext
 
 from fleet_common.broker import created_at
 from fleet_common.planning import StreamPlan, StreamState, seconds_until_loss
-from fleet_common.streams.applier import PlanApplier
+from fleet_common.streams.applier import Applied, PlanApplier
 from fleet_common.streams.live import LiveStream, StoredPositions, durables_of
 from fleet_common.streams.metrics import StreamMetrics
 from fleet_common.streams.trims import Trim, TrimAnnouncer, trim_by_discarding
@@ -93,6 +93,8 @@ class StreamWatch:
         self._metrics = metrics
         self._positions = StoredPositions()
         self._watched: dict[TenantId, _Watched] = {}
+        self._rest: tuple[Applied, Look] | None = None
+        """What was found when all streams rested."""
 
     async def look(self) -> Look:
         """Correct what was changed by hand, measure, warn.
@@ -101,6 +103,9 @@ class StreamWatch:
         when it refuses a stream (unless the applier takes each alone).
         """
         corrected = await self._applier.correct()
+        if self._rest is not None and self._rest[0] is corrected:
+            await self._announcer.flush()
+            return self._rest[1]
         notes = list(corrected.notes)
         seen: dict[TenantId, Seen] = {}
         for plan in corrected.plans:
@@ -114,7 +119,10 @@ class StreamWatch:
             del self._watched[tenant]
             self._metrics.forget(tenant)
         await self._announcer.flush()
-        return Look(tuple(notes), seen, corrected.refused, corrected.streams)
+        look = Look(tuple(notes), seen, corrected.refused, corrected.streams)
+        all_rest = all(one.rests is not None for one in self._watched.values())
+        self._rest = (corrected, look) if all_rest and not notes else None
+        return look
 
     def _resting(self, plan: StreamPlan, live: LiveStream) -> Seen | None:
         """What was seen of a stream that is as it was."""
