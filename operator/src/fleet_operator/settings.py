@@ -68,7 +68,8 @@ class OperatorSection(Section):
     """Seconds between two full looks at the cluster: what no watch told is repaired by then."""
     look_seconds: float = Field(default=10.0, ge=1, le=300)
     """Seconds between two looks at the streams and buckets: what was changed by hand is put right
-    by then. Each costs the broker two requests and one for each stream in which something is new."""
+    by then. Each costs the broker two requests, and one for each stream in which something is
+    new."""
     replan_seconds: float = Field(default=60.0, ge=5, le=3600)
     """Seconds after which all streams are planned anew even though no fleet changed."""
     measure_seconds: float = Field(default=600.0, ge=10, le=86_400)
