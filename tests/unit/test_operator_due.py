@@ -9,6 +9,7 @@ from fleet_operator.due import Due
 from fleet_operator.parts import Parts
 
 LOOK_SECONDS = 10.0
+MOST_SECONDS = 20.0
 
 
 class Operator:
@@ -29,7 +30,7 @@ class Operator:
             fleets=SimpleNamespace(read=lambda: fleets),
             pods=SimpleNamespace(now=lambda: pods),
         )
-        self.due = Due(cast("Parts", parts), lambda: self.now)
+        self.due = Due(cast("Parts", parts), most_seconds=MOST_SECONDS, clock=lambda: self.now)
 
     def whole_pass(self, *, ready: bool = True) -> None:
         self.due.begun()
@@ -59,6 +60,11 @@ def test_at_rest_it_wakes_for_looks_and_passes_every_two_minutes(operator: Opera
     operator.broker.due_at = operator.now + LOOK_SECONDS
     assert operator.due.pause(settled=True) == LOOK_SECONDS
     assert operator.passes(600) == [120, 240, 360, 480, 600]
+
+
+def test_however_seldom_it_looks_it_shows_that_it_does_not_hang(operator: Operator) -> None:
+    operator.broker.due_at = operator.now + 300
+    assert operator.due.pause(settled=True) == MOST_SECONDS
 
 
 def test_it_wakes_every_two_seconds_while_there_is_something_to_do(operator: Operator) -> None:

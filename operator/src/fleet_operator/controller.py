@@ -54,7 +54,7 @@ class Controller:
         """What the last pass came to; None when it left something to do."""
         self._polled: tuple[Known, ...] = ()
         """Those that have shards, which may be too few."""
-        self._due = Due(parts)
+        self._due = Due(parts, most_seconds=progress.limit_seconds / 3)
 
     async def run(self) -> None:
         """Until cancelled."""

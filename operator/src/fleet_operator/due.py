@@ -25,8 +25,12 @@ _LEVEL_SECONDS: Final = 120.0
 class Due:
     """Told of whole passes: `begun`, then `all_ready` if it found that they are."""
 
-    def __init__(self, parts: Parts, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, parts: Parts, *, most_seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`most_seconds`: no pause is longer, or the controller would seem to hang."""
         self._parts = parts
+        self._most_seconds = most_seconds
         self._clock = clock
         self._whole_at = 0.0
         self._level_at = 0.0
@@ -48,8 +52,8 @@ class Due:
         """Seconds until the next pass. `settled`: the last one left nothing to do."""
         if not settled or self._parts.assigning.busy:
             return _TICK_SECONDS
-        due_at = min(self._whole_at, self._parts.broker.due_at)
-        return max(_TICK_SECONDS, due_at - self._clock())
+        left = min(self._whole_at, self._parts.broker.due_at) - self._clock()
+        return max(_TICK_SECONDS, min(left, self._most_seconds))
 
     def whole(self) -> bool:
         """Whether the next pass has to look at every fleet."""

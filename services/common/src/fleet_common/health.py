@@ -39,6 +39,11 @@ class Progress:
             self.beat()
 
     @property
+    def limit_seconds(self) -> float:
+        """How long there may be no beat."""
+        return self._limit_seconds
+
+    @property
     def age_seconds(self) -> float:
         """Seconds since the last beat."""
         return self._clock() - self._last_beat
