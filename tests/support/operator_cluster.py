@@ -197,10 +197,10 @@ class OperatorSite:
         )
 
     async def passes_for(self, seconds: float) -> None:
-        """Wait while it passes over all fleets, about once a second."""
+        """Wait while it passes over all fleets."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            await self.passes(5)
+            await self.passes(1)
 
     # --- life ------------------------------------------------------------------------
 
