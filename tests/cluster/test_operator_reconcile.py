@@ -112,9 +112,9 @@ async def test_nothing_is_written_while_nothing_changes(operator_site: OperatorS
         now = await picture()
         if now != previous:
             previous, settled = now, time.monotonic()
-    passes = await site.service.metric("fleet_operator_reconciles_total")
+    passes = await site.passed()
     await site.until(
-        lambda: asyncio.run(site.service.metric("fleet_operator_reconciles_total")),
+        lambda: asyncio.run(site.passed()),
         lambda seen: seen >= passes + 20,
         what="twenty more passes",
         seconds=60,

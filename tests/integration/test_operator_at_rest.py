@@ -7,6 +7,7 @@ from fleet_contracts.streams import ASSIGNMENTS_BUCKET, INVENTORY_BUCKET, SHARDS
 from fleet_operator.broker_side import BrokerSide
 from fleet_operator.broker_state import Asked
 from fleet_operator.fleets import Fleets
+from fleet_operator.identity import identical
 from fleet_operator.kinds import ROUTER_FLEET
 from fleet_operator.settings import OperatorSection
 from fleet_operator.signs import read_bucket
@@ -48,9 +49,7 @@ async def test_a_look_at_fleets_at_rest_is_two_requests_and_finds_nothing_new(
             assert await broker.reconcile(everything) == []
             assert broker.client.stats["out_msgs"] - before == 2, "the streams, the inventory"
             assert broker.state.seen is seen
-            assert all(
-                one is other for one, other in zip(broker.state.findings(), findings, strict=True)
-            )
+            assert identical(broker.state.findings(), findings)
 
 
 async def test_buckets_that_someone_deletes_are_there_after_the_next_look(

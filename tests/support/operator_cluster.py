@@ -183,12 +183,15 @@ class OperatorSite:
         said = kubectl("-n", self.namespace, "get", "rf", "-o", f"jsonpath={path}")
         return said.split().count("True")
 
+    async def passed(self) -> float:
+        """How many passes over all fleets there were."""
+        return await self.service.metric("fleet_operator_reconciles_total")
+
     async def passes(self, count: int) -> None:
         """Wait for so many more passes over all fleets."""
-        name = "fleet_operator_reconciles_total"
-        before = await self.service.metric(name)
+        before = await self.passed()
         await eventually(
-            lambda: self.service.metric(name),
+            self.passed,
             lambda now: now >= before + count,
             # As seldom as every ten seconds where nothing has shards.
             deadline_seconds=10.0 + 11 * count,

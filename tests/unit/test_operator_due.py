@@ -21,13 +21,11 @@ class Operator:
         self.reporter = SimpleNamespace(figures_seconds=30.0, all_told=True)
         self.assigning = SimpleNamespace(busy=False, steps=0)
         self.broker = SimpleNamespace(due_at=self.now, state=SimpleNamespace(seen=self.seen))
-        fleets, pods = (), object()
+        pods = object()
         parts = SimpleNamespace(
             reporter=self.reporter,
             assigning=self.assigning,
             broker=self.broker,
-            up=SimpleNamespace(revision=0),
-            fleets=SimpleNamespace(read=lambda: fleets),
             pods=SimpleNamespace(now=lambda: pods),
         )
         self.due = Due(cast("Parts", parts), most_seconds=MOST_SECONDS, clock=lambda: self.now)

@@ -34,6 +34,7 @@ from fleet_contracts.streams import (
 )
 from fleet_contracts.subjects import TenantId, tenant_of_stream
 from fleet_operator.broker_state import Asked, BrokerState
+from fleet_operator.identity import identical
 from fleet_operator.inventory_sync import InventorySync
 from fleet_operator.metrics import OperatorMetrics
 from fleet_operator.settings import OperatorSection
@@ -260,14 +261,11 @@ def _same(
 ) -> bool:
     """Whether a plan would be made from the same: fleets are made anew when they change."""
     (before, measured_before), (after, measured_after) = one, other
-    if before is after:
-        return measured_before is measured_after
     return (
         measured_before is measured_after
         and before.untouched == after.untouched
         and before.all_known == after.all_known
-        and len(before.fleets) == len(after.fleets)
-        and all(a is b for a, b in zip(before.fleets, after.fleets, strict=True))
+        and identical(before.fleets, after.fleets)
     )
 
 

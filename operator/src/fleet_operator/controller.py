@@ -20,6 +20,7 @@ from fleet_operator.assigning import Ask
 from fleet_operator.broker_state import Asked
 from fleet_operator.due import Due
 from fleet_operator.fleets import Known
+from fleet_operator.identity import identical
 from fleet_operator.kinds import WATCHED
 from fleet_operator.parts import Parts
 from fleet_operator.poller_pods import PollerPods
@@ -89,7 +90,7 @@ class Controller:
         shards, assigning = self._parts.shards, self._parts.assigning
         if any(shards.turns(known, assigning) for known in self._polled):
             return False
-        return not notes and all(one is other for one, other in zip(before, after, strict=True))
+        return not notes and identical(before, after)
 
     async def _pass(self) -> bool:
         parts = self._parts

@@ -88,17 +88,11 @@ class DevicesUp:
         self._changed = changed
         self._counted: dict[TenantId, _Counted] = {}
         self._wake = Wake()
-        self._revision = 0
 
     def counts(self, tenant: TenantId) -> tuple[int, int] | None:
         """Devices up and down; None while nobody knows."""
         counted = self._counted.get(tenant)
         return None if counted is None else (counted.counts.up, counted.counts.down)
-
-    @property
-    def revision(self) -> int:
-        """Another number after every change of a count."""
-        return self._revision
 
     def look(self) -> None:
         """There may be something else to count."""
@@ -134,7 +128,6 @@ class DevicesUp:
         else:
             self._counted[tenant] = _Counted(fleet, counts)
             if known is None or known.counts != counts:
-                self._revision += 1
                 self._changed()
         if reads:
             await asyncio.sleep(len(fleet.untold) / _DEVICES_A_SECOND)

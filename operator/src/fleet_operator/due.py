@@ -7,9 +7,9 @@ made for the sake of what nobody thought of, and seldom.
 
 import time
 from collections.abc import Callable
-from itertools import zip_longest
 from typing import Final
 
+from fleet_operator.identity import identical
 from fleet_operator.parts import Parts
 
 _TICK_SECONDS: Final = 2.0
@@ -60,9 +60,7 @@ class Due:
         now = self._clock()
         if now < self._whole_at:
             return False
-        # What is not found anew stays the same object.
-        pairs = zip_longest(self._now(), self._seen)
-        changed = any(one is not other for one, other in pairs)
+        changed = not identical(self._now(), self._seen)
         if changed or now >= self._level_at or not self._parts.reporter.all_told:
             return True
         self._whole_at = min(now + _READY_SECONDS, self._level_at)
@@ -71,10 +69,4 @@ class Due:
     def _now(self) -> tuple[object, ...]:
         """What a fleet's figures and conditions follow from, without ringing."""
         parts = self._parts
-        return (
-            parts.fleets.read(),
-            parts.broker.state.seen,
-            parts.assigning.steps,
-            parts.up.revision,
-            parts.pods.now(),
-        )
+        return parts.broker.state.seen, parts.assigning.steps, parts.pods.now()

@@ -1,13 +1,13 @@
 """Whose devices are to be counted: the fleets, their streams and what the shards say, in one."""
 
 from collections.abc import Mapping
-from itertools import zip_longest
 
 from fleet_contracts.subjects import TenantId
 from fleet_operator.assigning import Assigning
 from fleet_operator.broker_state import BrokerState
 from fleet_operator.devices_up import Counts, Polled, polled
 from fleet_operator.fleets import Fleets
+from fleet_operator.identity import identical
 from fleet_operator.shards import Shards
 
 
@@ -24,19 +24,15 @@ class ToCount:
         self._state = state
         self._assigning = assigning
         self._shards = shards
-        self._steps = -1
         self._sources: tuple[object, ...] = ()
         self._made: Mapping[TenantId, Polled] = {}
 
     def __call__(self) -> Mapping[TenantId, Polled]:
         """By tenant; those that are no rival's, and whose stream was seen."""
-        steps, state = self._assigning.steps, self._state
-        sources = (self._fleets.read(), state.seen, state.left_out)
-        if steps != self._steps or any(
-            one is not other for one, other in zip_longest(sources, self._sources)
-        ):
-            self._made = self._make()
-            self._steps, self._sources = steps, sources
+        state = self._state
+        sources = (self._fleets.read(), state.seen, state.left_out, self._assigning.steps)
+        if not identical(sources, self._sources):
+            self._made, self._sources = self._make(), sources
         return self._made
 
     def _make(self) -> dict[TenantId, Polled]:

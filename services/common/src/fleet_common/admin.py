@@ -54,7 +54,7 @@ def _answer(report: HealthReport) -> Response:
 
 
 class _ServerState(uvicorn.server.ServerState):
-    """Whose Date is that of the second in which a request came, by whatever server it is read."""
+    """Whose headers have the Date of the second in which they are read."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         self._config = config

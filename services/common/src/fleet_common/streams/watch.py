@@ -74,7 +74,7 @@ class Look:
     seen: Mapping[TenantId, Seen]
     refused: Mapping[TenantId, str]
     """Why the broker would not do a tenant's stream."""
-    streams: Mapping[str, LiveStream] = field(default_factory=dict[str, LiveStream])
+    streams: Mapping[str, LiveStream]
 
 
 class StreamWatch:
